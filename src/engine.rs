@@ -1,0 +1,160 @@
+//! The contract between calog and a language. **API boundary.**
+//!
+//! An [`Engine`] opens an [`Interpreter`] for each context, on the context's worker, and gives it a
+//! [`Scope`]: all that it sees of calog. The runtime enters an interpreter only through the futures of
+//! its methods, and only from the context's actor loop, on one thread for life; so nothing here needs to
+//! be `Send` but the engine itself.
+//!
+//! A synchronous interpreter runs its scripts on [fibers](crate::fiber), a stackless one returns plain
+//! futures; the runtime cannot tell them apart.
+
+use crate::{
+    error::Result,
+    fiber::Operation,
+    id::ContextId,
+    limits::{Fidelity, Limits},
+    native::{Caller, Native, Step},
+    value::{Function, Value},
+};
+use futures::future::LocalBoxFuture;
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+};
+
+/// A language. Register one with [`Builder::engine`](crate::Builder::engine).
+pub trait Engine: Send + Sync + 'static {
+    /// The language's name, in lower case (`lua`).
+    fn name(&self) -> &str;
+
+    /// The extensions of its files, without the dot (`lua`), the preferred one first.
+    fn extensions(&self) -> &[&str];
+
+    /// A new interpreter for one context. Called on the context's worker.
+    ///
+    /// # Errors
+    /// Whatever keeps the interpreter from starting; the context is then not opened.
+    fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>>;
+}
+
+/// Whether calls of one interpreter that wait may finish in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// They may.
+    Any,
+    /// Only the innermost may: the others wait for it.
+    Nested,
+}
+
+/// The source text of a script.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What errors call it: the path as it was given, or a name such as `=repl`.
+    pub name: String,
+    /// The text. Engines that want UTF-8 may rely on it.
+    pub text: String,
+    /// The folder whose files the script may import, if it came from a file.
+    pub folder: Option<PathBuf>,
+}
+
+/// One instance of a language, inside one context.
+///
+/// Dropping the future of a call cancels it: the script is unwound (its `__close` or `finally` run,
+/// for a bounded time) before the drop returns, and the interpreter stays usable.
+pub trait Interpreter {
+    /// Compiles and runs the top level of a script; its result is what the script returns.
+    ///
+    /// # Errors
+    /// `load` if it does not compile, else what the script raises.
+    fn load(self: Rc<Self>, source: Source) -> LocalBoxFuture<'static, Result<Value>>;
+
+    /// Calls the function that [`Scope::function`] published under `key`.
+    ///
+    /// # Errors
+    /// What the function raises.
+    fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>>;
+
+    /// The last handle of function `key` is gone: the function may be collected.
+    fn release(&self, key: u64);
+
+    /// Bytes in use.
+    fn memory(&self) -> usize;
+
+    /// Functions that were published and not yet released.
+    fn handles(&self) -> usize;
+
+    /// Whether waiting calls may finish in any order.
+    fn overlap(&self) -> Overlap;
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub enum Resolved {
+    /// A native.
+    Native(Arc<Native>),
+    /// A function that a script exports. Call it by name, so that a later export is followed.
+    Function(Function),
+    /// Data that a script exports.
+    Data(Value),
+    /// Not a name itself, but the beginning of some (`net` of `net.connect`).
+    Namespace,
+}
+
+/// What a script calls.
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// A native.
+    Native(Arc<Native>),
+    /// A function value.
+    Function(Function),
+    /// Whatever has the name when the call is made.
+    Name(Arc<str>),
+}
+
+/// All that an interpreter sees of calog.
+pub trait Scope {
+    /// The context of the interpreter.
+    fn id(&self) -> ContextId;
+
+    /// What `name` stands for now, if anything.
+    fn resolve(&self, name: &str) -> Option<Resolved>;
+
+    /// Calls `callee` for the running script, as the next link of its [chain](crate::engine::Chain).
+    /// The arguments are taken out of `args`. Nothing blocks: what has to wait comes back as
+    /// [`Step::Wait`].
+    fn call(&self, callee: &Callee, args: &mut [Value]) -> Step;
+
+    /// A new handle for the function that the interpreter keeps under `key`.
+    fn function(&self, key: u64) -> Function;
+
+    /// Exports `value` under `name`. A later export of the same context replaces it.
+    ///
+    /// # Errors
+    /// `denied` if the name belongs to a native or to another context; `type` if it is no name.
+    fn expose(&self, name: &str, value: Value) -> Result<()>;
+
+    /// Is `function` one that this broker can call?
+    ///
+    /// # Errors
+    /// `unsupported` if it belongs to another broker of the process.
+    fn admit(&self, function: &Function) -> Result<()>;
+
+    /// Writes one line of output.
+    fn print(&self, line: &[u8]);
+
+    /// Reads the text of a module beside the script: `path` is relative to the `folder` of the source.
+    /// It must lie in the folder, also after links are followed.
+    fn read_module(&self, folder: &Path, path: &Path) -> Operation;
+
+    /// What the context may use.
+    fn limits(&self) -> &Limits;
+
+    /// How values cross in the running call.
+    fn fidelity(&self) -> Fidelity;
+
+    /// The context as natives see it.
+    fn caller(&self) -> &Caller;
+}
+
+pub use crate::chain::Chain;

@@ -1,0 +1,115 @@
+//! What Lua scripts find besides natives and exports: `expose`, `call`, and the halves of `print` and
+//! `require` that need calog.
+
+use super::ffi::State;
+use crate::{
+    engine::Callee,
+    error::{Error, ErrorKind, Result},
+    native::Step,
+    value::Value,
+};
+use std::path::PathBuf;
+
+/// A function of the engine itself.
+pub(super) type Builtin = fn(&State, &mut [Value]) -> Step;
+
+/// Those that scripts see.
+pub(super) const GLOBALS: [(&std::ffi::CStr, Builtin); 2] = [(c"expose", expose), (c"call", call)];
+
+/// Those that the prelude gets, in the order of its parameters.
+pub(super) const PRELUDE: [Builtin; 6] =
+    [write, read_module, module_done, module_wait, call_id, is_running];
+
+fn wrong(message: impl Into<String>) -> Step {
+    Step::Ready(Err(Error::new(ErrorKind::Type, message)))
+}
+
+/// `expose(name, value)`
+fn expose(state: &State, args: &mut [Value]) -> Step {
+    let [Value::String(name), value] = args else {
+        return wrong("expose(name, value): expected a name and a value");
+    };
+    let Ok(name) = std::str::from_utf8(name) else {
+        return wrong("expose: the name is not UTF-8");
+    };
+    Step::Ready(state.scope().expose(name, std::mem::take(value)).map(|()| Value::Nil))
+}
+
+/// `call(f, ...)`: `f` is a function or a name.
+fn call(state: &State, args: &mut [Value]) -> Step {
+    let Some((callee, args)) = args.split_first_mut() else {
+        return wrong("call(f, ...): expected a function or a name");
+    };
+    let callee = match callee {
+        Value::Function(function) => Callee::Function(function.clone()),
+        Value::String(name) => match std::str::from_utf8(name) {
+            Ok(name) => Callee::Name(name.into()),
+            Err(_) => return wrong("call: the name is not UTF-8"),
+        },
+        other => return wrong(format!("call: expected a function or a name, got {}", other.type_name())),
+    };
+    state.scope().call(&callee, args)
+}
+
+fn write(state: &State, args: &mut [Value]) -> Step {
+    if let [Value::String(line)] = args {
+        state.scope().print(line);
+    }
+    Step::Ready(Ok(Value::Nil))
+}
+
+/// The text of a module, as `{chunk name, text}`.
+fn read_module(state: &State, args: &mut [Value]) -> Step {
+    let [Value::String(name)] = args else { return wrong("require: expected a name") };
+    let read = || -> Result<_> {
+        let name = String::from_utf8_lossy(name);
+        let word = |word: &str| {
+            !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        if !name.split('.').all(word) {
+            let message = format!("{name:?} is no module: words joined by dots, beside the script");
+            return Err(Error::new(ErrorKind::Denied, message));
+        }
+        let Some(folder) = state.folder() else {
+            let message = "there is no folder to require from: the script came from no file";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        let mut path: PathBuf = name.split('.').collect();
+        path.set_extension("lua");
+        Ok((folder, path))
+    };
+    match read() {
+        Err(error) => Step::Ready(Err(error)),
+        Ok((folder, path)) => {
+            let shown = folder.join(&path);
+            let chunk_name = format!("@{}", shown.strip_prefix(".").unwrap_or(&shown).display());
+            let text = state.scope().read_module(&folder, &path);
+            Step::Wait(Box::pin(async move {
+                Ok(Value::list([Value::from(chunk_name), text.await?]))
+            }))
+        }
+    }
+}
+
+fn module_done(state: &State, _: &mut [Value]) -> Step {
+    state.modules().changed.notify_waiters();
+    Step::Ready(Ok(Value::Nil))
+}
+
+fn module_wait(state: &State, _: &mut [Value]) -> Step {
+    let changed = state.modules().changed.clone();
+    Step::Wait(Box::pin(async move {
+        changed.notified().await;
+        Ok(Value::Nil)
+    }))
+}
+
+/// A number for the running call, which counts as running until the call has ended in any way.
+fn call_id(state: &State, _: &mut [Value]) -> Step {
+    Step::Ready(Ok(Value::Int(state.modules().enter(State::call_number()))))
+}
+
+fn is_running(state: &State, args: &mut [Value]) -> Step {
+    let running = matches!(args, [Value::Int(id)] if state.modules().is_running(*id));
+    Step::Ready(Ok(Value::Bool(running)))
+}

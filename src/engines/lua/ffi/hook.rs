@@ -1,0 +1,77 @@
+//! Interrupts: ending a slice, and ending a call.
+//!
+//! The hook is armed only by an interrupt from outside or on a dying fiber. What it does is decided by the
+//! fiber that runs *now*, never by the arming: a stale hook on an innocent call disarms itself.
+
+use super::L;
+use crate::fiber::{self, Target};
+use mlua::ffi::*;
+use std::ffi::c_int;
+
+/// Instructions between two looks of a call that is ending but may still run its handlers.
+const GRACE_STEP: c_int = 1000;
+
+/// Where no signal can interrupt a thread, a standing hook looks every so many instructions.
+const FALLBACK_STEP: c_int = if cfg!(unix) { 0 } else { 10_000 };
+
+/// What an interrupt pokes while Lua thread `l` runs.
+///
+/// # Safety
+/// `l` must live as long as the target is published.
+pub(super) unsafe fn target(l: L) -> Target {
+    // SAFETY: `poke` only calls `lua_sethook`, which the reference manual (`lua_sethook`, and lua.c,
+    // which does it) allows from a signal handler; `l` lives, says the caller.
+    unsafe { Target::new(poke, l.cast()) }
+}
+
+unsafe extern "C" fn poke(l: *mut ()) {
+    // SAFETY: see `target`.
+    unsafe { lua_sethook(l.cast(), Some(hook), LUA_MASKCOUNT, 1) };
+}
+
+/// Raises if the call is to end.
+unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
+    // SAFETY: Lua calls it between two instructions of `l`. It holds nothing with a destructor. The
+    // suspend in `yield_now` leaves below it only Lua's own C frames and raw functions of this folder,
+    // all of this fiber, to be resumed in order.
+    unsafe {
+        lua_sethook(l, None, 0, 0);
+        arm_fallback(l);
+        let state = fiber::with_current(|control| (control.is_dying(), control.in_grace()));
+        match state {
+            None => return,
+            Some((false, _)) if !fiber::expired() || fiber::yield_now() => return,
+            Some((true, true)) => return rearm(l),
+            _ => {}
+        }
+        rearm(l);
+        lua_pushstring(l, c"cancelled".as_ptr());
+        lua_error(l);
+    }
+}
+
+/// Arms every Lua thread that gets control on a dying fiber: loosely while its handlers may run, then at
+/// every instruction, so that no `pcall` can go on. Never raises.
+///
+/// # Safety
+/// `l` must be live.
+pub(super) unsafe fn rearm(l: L) {
+    let step = fiber::with_current(|control| {
+        control.is_dying().then(|| if control.in_grace() { GRACE_STEP } else { 1 })
+    });
+    if let Some(Some(step)) = step {
+        // SAFETY: the caller's promise.
+        unsafe { lua_sethook(l, Some(hook), LUA_MASKCOUNT, step) };
+    }
+}
+
+/// Arms the standing hook where there are no signals. Never raises.
+///
+/// # Safety
+/// `l` must be live.
+pub(super) unsafe fn arm_fallback(l: L) {
+    if FALLBACK_STEP > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { lua_sethook(l, Some(hook), LUA_MASKCOUNT, FALLBACK_STEP) };
+    }
+}

@@ -1,0 +1,365 @@
+//! The fence: all of calog's own use of Lua's C API.
+//!
+//! mlua builds Lua, makes and closes the state, and counts its memory. The calls themselves go through
+//! the raw API, because a script must be able to suspend anywhere, and mlua's own callbacks cannot be
+//! suspended out of order.
+//!
+//! What every SAFETY argument here leans on:
+//!
+//! 1. **One thread.** A state is used only by its context's worker: `State` is not `Send`.
+//! 2. **Nothing to drop under a jump.** Lua raises errors by jumping over C frames. A function here that
+//!    may raise has no value with a destructor in its frame at that point, nor has any Rust caller up to
+//!    the protected call; what must outlive the jump is in the fiber's control block, in the [`Call`], or
+//!    already owned by a userdata. Functions are marked *raises* or *never raises*.
+//! 3. **Suspending** is only resumed later, in order, on the same fiber; frames simply stay. Below a
+//!    suspended call lie its own Lua thread and the C frames of this fiber, nobody else's.
+//! 4. **A Lua thread lives** while the registry holds it ([`Thread`]), and its extra space holds a
+//!    pointer to its `State`, copied from the main thread by Lua itself.
+#![expect(unsafe_code, reason = "this is where Lua's C API is called")]
+
+mod coroutine;
+mod failure;
+mod hook;
+mod marshal;
+mod native;
+mod sandbox;
+
+use super::builtin::Builtin;
+use crate::{
+    engine::{Callee, Scope, Source},
+    error::{Error, ErrorKind, Frame, Result},
+    fiber,
+    value::{Function, Value},
+};
+use mlua::ffi::*;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    ffi::{CString, c_int, c_void},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+type L = *mut lua_State;
+
+/// Idle Lua threads kept for the next call, at about 1 KiB each.
+const POOLED_THREADS: usize = 32;
+
+/// One Lua state with what belongs to it.
+pub(super) struct State {
+    /// Idle Lua threads.
+    threads: RefCell<Vec<Thread>>,
+    scope: Rc<dyn Scope>,
+    /// The folder of the script, for `require`.
+    folder: RefCell<Option<PathBuf>>,
+    modules: Modules,
+    /// Functions that somebody holds a handle to.
+    handles: Cell<usize>,
+    /// Numbers the calls.
+    calls: Cell<i64>,
+    main: L,
+    /// Owns the state; dropped last, since the others point into it.
+    lua: mlua::Lua,
+}
+
+/// Who loads modules.
+#[derive(Default)]
+pub(super) struct Modules {
+    /// Rung when a module is there, or its loader has ended.
+    pub(super) changed: Rc<Notify>,
+    /// The calls that have asked for their number and not ended.
+    running: RefCell<HashSet<i64>>,
+}
+
+impl Modules {
+    pub(super) fn enter(&self, call: i64) -> i64 {
+        self.running.borrow_mut().insert(call);
+        call
+    }
+
+    pub(super) fn is_running(&self, call: i64) -> bool {
+        self.running.borrow().contains(&call)
+    }
+
+    fn leave(&self, call: i64) {
+        let mut running = self.running.borrow_mut();
+        if !running.is_empty() && running.remove(&call) {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+/// A Lua thread that the registry keeps.
+#[derive(Clone, Copy)]
+struct Thread {
+    l: L,
+    reference: c_int,
+}
+
+/// What a call runs.
+pub(super) enum Job {
+    /// The top level of a script.
+    Load { source: Source, name: CString },
+    /// A function of the registry.
+    Call { key: u64, args: Vec<Value> },
+}
+
+impl Job {
+    /// # Errors
+    /// `load` if the name cannot be given to Lua.
+    pub(super) fn load(source: Source) -> Result<Self> {
+        // Lua's convention: `=` before a made-up name, `@` before a file's.
+        let prefix = if source.name.starts_with('=') { "" } else { "@" };
+        let name = CString::new(format!("{prefix}{}", source.name))
+            .map_err(|_| Error::new(ErrorKind::Load, "the script's name contains a NUL"))?;
+        Ok(Self::Load { source, name })
+    }
+}
+
+/// A call while it runs: on its fiber's stack, known to the code on the fiber by the fiber's tag.
+struct Call {
+    job: Job,
+    number: i64,
+    /// The call's own Lua thread.
+    thread: L,
+    /// Where the error came from; filled by the message handler.
+    frames: RefCell<Vec<Frame>>,
+    /// The script did not compile.
+    not_loaded: Cell<bool>,
+}
+
+/// What a function that calog gave to Lua stands for.
+enum Target {
+    Callee(Callee),
+    Builtin(Builtin),
+}
+
+/// Runs `f` with the call of the running fiber.
+fn with_call<R>(f: impl FnOnce(&Call) -> R) -> Option<R> {
+    fiber::with_current(|control| {
+        let call = control.tag.get().cast::<Call>();
+        // SAFETY: the tag is null or was set by `State::run` to its own local, which lives until the
+        // call has ended; `run` clears the tag before that.
+        (!call.is_null()).then(|| f(unsafe { &*call }))
+    })?
+}
+
+impl State {
+    /// The state that a Lua thread belongs to. Never raises.
+    ///
+    /// # Safety
+    /// `l` must be a live thread of a state that `State::open` made, while the `State` lives.
+    unsafe fn of<'a>(l: L) -> &'a Self {
+        // SAFETY: rule 4. `open` wrote the pointer before any script ran, and the `Rc` that it points
+        // into is held by every fiber that runs scripts.
+        unsafe { &**lua_getextraspace(l).cast::<*const Self>() }
+    }
+
+    pub(super) fn scope(&self) -> &dyn Scope {
+        &*self.scope
+    }
+
+    pub(super) fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.folder.borrow().clone()
+    }
+
+    /// The number of the running call; 0 if there is none.
+    pub(super) fn call_number() -> i64 {
+        with_call(|call| call.number).unwrap_or(0)
+    }
+
+    /// Runs a call to its end, on the fiber that runs now.
+    pub(super) fn run(&self, job: Job) -> Result<Value> {
+        if let Job::Load { source, .. } = &job
+            && source.folder.is_some()
+        {
+            self.folder.replace(source.folder.clone());
+        }
+        let thread = self.take_thread()?;
+        self.calls.set(self.calls.get() + 1);
+        let call = Call {
+            job,
+            number: self.calls.get(),
+            thread: thread.l,
+            frames: RefCell::default(),
+            not_loaded: Cell::new(false),
+        };
+        let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
+        tag(&raw const call);
+        // SAFETY: the thread is ours alone, idle and alive (rule 4), so it may be published for
+        // interrupts; it is taken back below before it can be collected.
+        let before = fiber::running(unsafe { hook::target(thread.l) });
+        let result = self.run_on(thread.l, &call);
+        fiber::running(before);
+        tag(std::ptr::null());
+        self.modules.leave(call.number);
+        self.return_thread(thread);
+        result
+    }
+
+    fn run_on(&self, l: L, call: &Call) -> Result<Value> {
+        // SAFETY: `l` is idle: an empty stack with room for 20 (LUA_MINSTACK). Pushing a C function
+        // without upvalues and a light userdata allocates nothing. `lua_pcall` is the protected call
+        // that all of `base` runs under; it is no resume, so a stray top-level yield is an error in the
+        // script. `call` outlives it.
+        let status = unsafe {
+            hook::arm_fallback(l);
+            lua_pushcfunction(l, failure::on_error);
+            lua_pushcfunction(l, base);
+            lua_pushlightuserdata(l, (&raw const *call).cast_mut().cast());
+            lua_pcall(l, 1, LUA_MULTRET, 1)
+        };
+        // SAFETY: after the call its results, or one error value, lie above the handler at index 1;
+        // reading them never raises.
+        unsafe {
+            match status {
+                LUA_OK if lua_gettop(l) < 2 => Ok(Value::Nil),
+                LUA_OK => marshal::read(self, l, 2).map_err(|error| error.at("result")),
+                status => Err(failure::take(self, l, status, call)),
+            }
+        }
+    }
+
+    /// An idle Lua thread.
+    fn take_thread(&self) -> Result<Thread> {
+        if let Some(thread) = self.threads.borrow_mut().pop() {
+            return Ok(thread);
+        }
+        let mut thread = Thread { l: std::ptr::null_mut(), reference: 0 };
+        // SAFETY: the main thread's stack always has room (`open` saw to it) and is left as it was.
+        // `new_thread` raises only inside the protected call and writes to `thread` before it returns.
+        let status = unsafe {
+            lua_pushcfunction(self.main, new_thread);
+            lua_pushlightuserdata(self.main, (&raw mut thread).cast());
+            let status = lua_pcall(self.main, 1, 0, 0);
+            lua_settop(self.main, 0);
+            status
+        };
+        if status == LUA_OK { Ok(thread) } else { Err(failure::out_of_memory()) }
+    }
+
+    fn return_thread(&self, thread: Thread) {
+        // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its hook
+        // cannot raise. `luaL_unref` only overwrites slots that exist.
+        unsafe {
+            lua_settop(thread.l, 0);
+            lua_sethook(thread.l, None, 0, 0);
+            // A thread that was killed may be in an odd state: it is not used again.
+            if !fiber::dying() && self.threads.borrow().len() < POOLED_THREADS {
+                self.threads.borrow_mut().push(thread);
+            } else {
+                luaL_unref(self.main, LUA_REGISTRYINDEX, thread.reference);
+            }
+        }
+    }
+
+    /// A handle for the function at `index`. Never raises.
+    ///
+    /// # Safety
+    /// `l` must be a live thread of this state with room for two more, and `index` absolute.
+    unsafe fn reference(&self, l: L, index: c_int) -> Result<Function> {
+        // SAFETY: room is the caller's promise; `take_reference` raises only inside the protected call.
+        let key = unsafe {
+            lua_pushcfunction(l, take_reference);
+            lua_pushvalue(l, index);
+            let status = lua_pcall(l, 1, 1, 0);
+            let key = lua_tointegerx(l, -1, std::ptr::null_mut());
+            lua_settop(l, -2);
+            if status != LUA_OK {
+                return Err(failure::out_of_memory());
+            }
+            key
+        };
+        self.handles.set(self.handles.get() + 1);
+        Ok(self.scope.function(key.cast_unsigned()))
+    }
+
+    pub(super) fn release(&self, key: u64) {
+        let Ok(reference) = c_int::try_from(key) else { return };
+        self.handles.set(self.handles.get().saturating_sub(1));
+        // SAFETY: frees a slot that `take_reference` made, exactly once (a handle releases once); it only
+        // overwrites slots that exist, so it cannot raise.
+        unsafe { luaL_unref(self.main, LUA_REGISTRYINDEX, reference) };
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    pub(super) fn handles(&self) -> usize {
+        self.handles.get()
+    }
+}
+
+/// `new_thread(*mut Thread)`. Raises (memory).
+unsafe extern "C-unwind" fn new_thread(l: L) -> c_int {
+    // SAFETY: called by `take_thread` alone, with a pointer to its own `Thread`; nothing here has a
+    // destructor.
+    unsafe {
+        let out = lua_touserdata(l, 1).cast::<Thread>();
+        let thread = lua_newthread(l);
+        let reference = luaL_ref(l, LUA_REGISTRYINDEX);
+        *out = Thread { l: thread, reference };
+    }
+    0
+}
+
+/// `take_reference(f) -> key`. Raises (memory).
+unsafe extern "C-unwind" fn take_reference(l: L) -> c_int {
+    // SAFETY: one argument is on the stack, which `luaL_ref` takes.
+    unsafe {
+        let reference = luaL_ref(l, LUA_REGISTRYINDEX);
+        lua_pushinteger(l, reference.into());
+    }
+    1
+}
+
+/// The bottom of every call: `base(*const Call) -> results`. Raises what the script raises.
+unsafe extern "C-unwind" fn base(l: L) -> c_int {
+    // SAFETY: called by `run_on` alone, with its own `Call`, which outlives the protected call. Only
+    // references into it are held here (rule 2).
+    unsafe {
+        let call = &*lua_touserdata(l, 1).cast_const().cast::<Call>();
+        let state = State::of(l);
+        lua_settop(l, 0);
+        let count = match &call.job {
+            Job::Load { source, name } => {
+                let text = source.text.as_ptr().cast();
+                let name = name.as_ptr();
+                if luaL_loadbufferx(l, text, source.text.len(), name, c"t".as_ptr()) != LUA_OK {
+                    call.not_loaded.set(true);
+                    lua_error(l);
+                }
+                0
+            }
+            Job::Call { key, args } => {
+                let count = c_int::try_from(args.len()).unwrap_or(c_int::MAX);
+                luaL_checkstack(l, count.saturating_add(4), c"too many arguments".as_ptr());
+                lua_rawgeti(l, LUA_REGISTRYINDEX, key.cast_signed());
+                for arg in args {
+                    native::push_checked(state, l, arg);
+                }
+                count
+            }
+        };
+        lua_call(l, count, LUA_MULTRET);
+        lua_gettop(l)
+    }
+}
+
+impl Target {
+    fn name(name: &str) -> Self {
+        Self::Callee(Callee::Name(Arc::from(name)))
+    }
+}
+
+/// A raw pointer for `lua_rawsetp` keys: the address of a static is unique in the process.
+fn key(of: &'static u8) -> *const c_void {
+    (&raw const *of).cast()
+}

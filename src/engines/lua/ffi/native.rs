@@ -1,0 +1,358 @@
+//! Functions that calog gives to Lua: natives, exports, function values, builtins, and how a name finds
+//! them.
+
+use super::{L, State, Target, failure, hook, key, marshal};
+use crate::{
+    engine::{Callee, Resolved},
+    error::{Error, Result},
+    fiber::{self, Control},
+    native::Step,
+    value::Value,
+};
+use mlua::ffi::*;
+use std::{
+    ffi::c_int,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
+
+/// Registry key of the metatable that drops a [`Target`].
+static TARGET: u8 = 0;
+/// Registry key of the table of functions by export name.
+static PROXIES: u8 = 0;
+
+/// How a call of a native goes on.
+pub(super) enum Next {
+    /// The result is on the stack.
+    Pushed,
+    /// The outcome is in the fiber's control block.
+    Settled,
+    /// The operation is in the fiber's control block.
+    Wait,
+}
+
+/// A function of calog, as Lua calls it; upvalue 1 is its `Target`. Raises.
+///
+/// This is where scripts wait. Across the suspend, nothing with a destructor is in this frame, and mlua
+/// has none below it.
+pub(super) unsafe extern "C-unwind" fn call(l: L) -> c_int {
+    // SAFETY: Lua calls it with a live thread; only `push_function` makes such closures, with a `Target`
+    // userdata as their upvalue, which stays alive while its function runs.
+    unsafe {
+        let target = lua_touserdata(l, lua_upvalueindex(1)).cast::<Target>();
+        match begin(l, &*target) {
+            Next::Pushed => return 1,
+            Next::Settled => {}
+            Next::Wait => {
+                fiber::with_current(Control::wait);
+                hook::rearm(l);
+            }
+        }
+        finish(l)
+    }
+}
+
+/// Reads the arguments and starts the call. Never raises, never unwinds.
+unsafe fn begin(l: L, target: &Target) -> Next {
+    let begin = || {
+        // SAFETY: `l` is live; its state outlives the running call.
+        let state = unsafe { State::of(l) };
+        if fiber::dying() {
+            return settle(Err(fiber::cancelled()));
+        }
+        // SAFETY: as above; the arguments are 1 to `gettop`.
+        let step = unsafe {
+            let count = lua_gettop(l);
+            // Few arguments need no allocation.
+            let mut few: [Value; 4] = [const { Value::Nil }; 4];
+            let mut many = Vec::new();
+            let args = match few.get_mut(..count.unsigned_abs() as usize) {
+                Some(few) => few,
+                None => {
+                    many.resize_with(count.unsigned_abs() as usize, Value::default);
+                    &mut many
+                }
+            };
+            for (index, arg) in (1..=count).zip(args.iter_mut()) {
+                match marshal::read(state, l, index) {
+                    Ok(value) => *arg = value,
+                    Err(error) => return settle(Err(error.at(format_args!("args[{index}]")))),
+                }
+            }
+            match target {
+                Target::Callee(callee) => state.scope().call(callee, args),
+                Target::Builtin(builtin) => builtin(state, args),
+            }
+        };
+        match step {
+            Step::Ready(Ok(value)) => {
+                // SAFETY: `l` has at least LUA_MINSTACK slots beyond the arguments.
+                if unsafe { marshal::push_scalar(l, &value) } {
+                    return Next::Pushed;
+                }
+                settle(Ok(value))
+            }
+            Step::Ready(Err(error)) => settle(Err(error)),
+            Step::Wait(operation) => {
+                fiber::with_current(|control| control.begin(operation));
+                Next::Wait
+            }
+        }
+    };
+    catch_unwind(AssertUnwindSafe(begin))
+        .unwrap_or_else(|panic| settle(Err(Error::from_panic(&*panic))))
+}
+
+/// Leaves an outcome for [`finish`].
+pub(super) fn settle(outcome: Result<Value>) -> Next {
+    fiber::with_current(|control| control.settle(outcome));
+    Next::Settled
+}
+
+/// Hands the outcome in the control block to Lua: as the result, or raised. Raises.
+pub(super) unsafe fn finish(l: L) -> c_int {
+    // SAFETY: pushing borrows the outcome in the control block, which nobody replaces meanwhile: pushing
+    // runs no script, and the finalisers that it may run are ours and do not touch it. The owned forms
+    // live only inside `drop_outcome` and `push_failure`, which do not raise while they hold them.
+    unsafe {
+        if prepare_outcome(l) {
+            push_outcome(l);
+            drop_outcome();
+            return 1;
+        }
+        failure::push_outcome(l);
+        lua_error(l)
+    }
+}
+
+/// Is the outcome a value that may be pushed? If not, it is an error now. Never raises.
+unsafe fn prepare_outcome(l: L) -> bool {
+    // SAFETY: `l` is live.
+    let state = unsafe { State::of(l) };
+    fiber::with_current(|control| {
+        let outcome = control.take_outcome();
+        let outcome = outcome.and_then(|value| marshal::check(state, &value).map(|()| value));
+        let good = outcome.is_ok();
+        control.settle(outcome);
+        good
+    })
+    .unwrap_or(false)
+}
+
+/// Raises (memory).
+unsafe fn push_outcome(l: L) {
+    let value: *const Value = fiber::with_current(Control::lend_value).unwrap_or(ptr::null());
+    // SAFETY: it points into the control block of the running fiber (see `finish`).
+    unsafe {
+        if value.is_null() {
+            lua_pushnil(l);
+        } else {
+            marshal::push(State::of(l), l, &*value);
+        }
+    }
+}
+
+fn drop_outcome() {
+    drop(fiber::with_current(Control::take_outcome));
+}
+
+/// Pushes an argument of a call into the script, after the checks that strictness asks for. Raises.
+pub(super) unsafe fn push_checked(state: &State, l: L, value: &Value) {
+    // SAFETY: `check_argument` drops what it makes before it returns; the rest has no destructor.
+    unsafe {
+        if marshal::push_scalar(l, value) {
+            return;
+        }
+        if !check_argument(state, value) {
+            failure::push_outcome(l);
+            lua_error(l);
+        }
+        marshal::push(state, l, value);
+    }
+}
+
+/// Leaves the error, if there is one, as the outcome. Never raises.
+fn check_argument(state: &State, value: &Value) -> bool {
+    match marshal::check(state, value) {
+        Ok(()) => true,
+        Err(error) => {
+            settle(Err(error));
+            false
+        }
+    }
+}
+
+/// Pushes a function for the target that `make` returns. Raises (memory).
+///
+/// `make` runs when there is a userdata to hold the target, so nothing is lost by a jump.
+pub(super) unsafe fn push_function(l: L, make: impl FnOnce() -> Target) {
+    // SAFETY: the userdata has the size of a `Target` and Lua's maximal alignment, 16, which is enough
+    // (asserted). Between its creation and the metatable nothing raises, so the target is dropped by
+    // the metatable's `__gc` in every case.
+    unsafe {
+        const { assert!(align_of::<Target>() <= 16) };
+        luaL_checkstack(l, 3, ptr::null());
+        let slot = lua_newuserdatauv(l, size_of::<Target>(), 0).cast::<Target>();
+        ptr::write(slot, make());
+        lua_rawgetp(l, LUA_REGISTRYINDEX, key(&TARGET));
+        lua_setmetatable(l, -2);
+        lua_pushcclosure(l, call, 1);
+    }
+}
+
+/// The target of the function at `index`, if calog made it. Never raises.
+///
+/// # Safety
+/// `l` must be live with room for one more. The target lives while the function stays on the stack.
+pub(super) unsafe fn target_of<'a>(l: L, index: c_int) -> Option<&'a Target> {
+    // SAFETY: only `push_function` makes closures of `call`, with a target in the first upvalue.
+    unsafe {
+        let function = lua_tocfunction(l, index)?;
+        if !ptr::fn_addr_eq(function, call as lua_CFunction) {
+            return None;
+        }
+        if lua_getupvalue(l, index, 1).is_null() {
+            return None;
+        }
+        let target = lua_touserdata(l, -1).cast::<Target>();
+        lua_settop(l, -2);
+        target.as_ref()
+    }
+}
+
+/// `__gc` of a target.
+unsafe extern "C-unwind" fn drop_target(l: L) -> c_int {
+    // SAFETY: Lua finalises a userdata once; scripts cannot reach it or its metatable. Dropping may
+    // release a function handle, which only posts a message.
+    unsafe {
+        let target = lua_touserdata(l, 1).cast::<Target>();
+        let _ = catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(target)));
+    }
+    0
+}
+
+/// What a name turned out to be.
+enum Found {
+    Nothing,
+    /// The value is the outcome in the control block.
+    Data,
+    Native,
+    Export,
+    Namespace,
+}
+
+/// `__index` of the global table and of namespaces: upvalue 1 is the prefix (`net.`). Raises.
+///
+/// A native is kept in the table that asked (it cannot change); an export is looked up every time.
+unsafe extern "C-unwind" fn lookup(l: L) -> c_int {
+    // SAFETY: set by `install` and `push_namespace` alone, so 1 is the table, 2 the key, and the upvalue
+    // a string. `find` holds nothing when it returns.
+    unsafe {
+        lua_settop(l, 2);
+        if lua_type(l, 2) != LUA_TSTRING {
+            return 0;
+        }
+        lua_pushvalue(l, lua_upvalueindex(1));
+        lua_pushvalue(l, 2);
+        lua_concat(l, 2);
+        match find(l) {
+            Found::Nothing => return 0,
+            Found::Data => return finish(l),
+            Found::Native => push_function(l, || named(l, 3)),
+            Found::Namespace => push_namespace(l),
+            Found::Export => {
+                lua_rawgetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+                lua_pushvalue(l, 3);
+                if lua_rawget(l, -2) == LUA_TNIL {
+                    lua_settop(l, 4);
+                    push_function(l, || named(l, 3));
+                    lua_pushvalue(l, 3);
+                    lua_pushvalue(l, -2);
+                    lua_rawset(l, 4);
+                }
+                return 1;
+            }
+        }
+        // A native or a namespace of natives: kept.
+        lua_pushvalue(l, 2);
+        lua_pushvalue(l, -2);
+        lua_rawset(l, 1);
+        1
+    }
+}
+
+/// Looks up the full name, which is at index 3. Never raises.
+unsafe fn find(l: L) -> Found {
+    // SAFETY: `l` is live and index 3 is a string.
+    let (state, name) = unsafe { (State::of(l), marshal::bytes(l, 3)) };
+    let Ok(name) = std::str::from_utf8(name) else { return Found::Nothing };
+    match state.scope().resolve(name) {
+        None => Found::Nothing,
+        Some(Resolved::Native(_)) => Found::Native,
+        Some(Resolved::Function(_)) => Found::Export,
+        Some(Resolved::Namespace) => Found::Namespace,
+        Some(Resolved::Data(value)) => {
+            settle(Ok(value));
+            Found::Data
+        }
+    }
+}
+
+/// The target for the name at `index`: a native itself, else whatever has the name at the call. Never
+/// raises.
+unsafe fn named(l: L, index: c_int) -> Target {
+    // SAFETY: `l` is live and `index` is a string, which `find` found to be UTF-8.
+    let (state, name) = unsafe { (State::of(l), marshal::bytes(l, index)) };
+    let name = String::from_utf8_lossy(name);
+    match state.scope().resolve(&name) {
+        Some(Resolved::Native(native)) => Target::Callee(Callee::Native(native)),
+        _ => Target::name(&name),
+    }
+}
+
+/// Pushes a table whose members are looked up under the name at index 3. Raises (memory).
+unsafe fn push_namespace(l: L) {
+    // SAFETY: `l` is live and 3 is a string.
+    unsafe {
+        lua_createtable(l, 0, 0);
+        lua_createtable(l, 0, 2);
+        lua_pushvalue(l, 3);
+        lua_pushstring(l, c".".as_ptr());
+        lua_concat(l, 2);
+        lua_pushcclosure(l, lookup, 1);
+        lua_setfield(l, -2, c"__index".as_ptr());
+        lua_pushboolean(l, 0);
+        lua_setfield(l, -2, c"__metatable".as_ptr());
+        lua_setmetatable(l, -2);
+    }
+}
+
+/// Sets up the metatables and the lookup of globals. Raises (memory).
+pub(super) unsafe fn install(l: L) {
+    // SAFETY: run once by `open`, protected, on the main thread.
+    unsafe {
+        lua_createtable(l, 0, 2);
+        lua_pushcfunction(l, drop_target);
+        lua_setfield(l, -2, c"__gc".as_ptr());
+        lua_pushboolean(l, 0);
+        lua_setfield(l, -2, c"__metatable".as_ptr());
+        lua_rawsetp(l, LUA_REGISTRYINDEX, key(&TARGET));
+        lua_createtable(l, 0, 0);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+
+        // Globals: the script's own come first, then natives that were found before, then the lookup.
+        lua_pushglobaltable(l);
+        lua_createtable(l, 0, 2);
+        lua_createtable(l, 0, 0);
+        lua_createtable(l, 0, 1);
+        lua_pushstring(l, c"".as_ptr());
+        lua_pushcclosure(l, lookup, 1);
+        lua_setfield(l, -2, c"__index".as_ptr());
+        lua_setmetatable(l, -2);
+        lua_setfield(l, -2, c"__index".as_ptr());
+        lua_pushboolean(l, 0);
+        lua_setfield(l, -2, c"__metatable".as_ptr());
+        lua_setmetatable(l, -2);
+        lua_settop(l, -2);
+    }
+}

@@ -1,0 +1,53 @@
+-- The parts of the library that are easiest to write in Lua itself. Runs once per context.
+local write, read_module, module_done, module_wait, call_id, is_running = ...
+local tostring, select, type, error, pcall = tostring, select, type, error, pcall
+local concat = table.concat
+local stock_load = load
+
+function print(...)
+  local n = select('#', ...)
+  if n == 1 then return write(tostring((...))) end
+  local words = {...}
+  for i = 1, n do words[i] = tostring(words[i]) end
+  write(concat(words, '\t', 1, n))
+end
+
+-- Text only: a binary chunk could break the interpreter's memory.
+function load(chunk, name, mode, ...)
+  if mode ~= nil and mode ~= 't' and mode ~= 'bt' then
+    return nil, 'only text chunks are loaded'
+  end
+  if select('#', ...) > 0 then return stock_load(chunk, name, 't', (...)) end
+  return stock_load(chunk, name, 't')
+end
+
+local loaded, loading = {}, {}
+
+-- Files beside the script. A second call that wants a module while a first one still runs its top
+-- level waits for it; only a module that requires itself is an error.
+function require(name)
+  if type(name) ~= 'string' then
+    error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ')', 2)
+  end
+  local me = call_id()
+  while loading[name] and is_running(loading[name]) do
+    if loading[name] == me then
+      error("module '" .. name .. "' requires itself", 2)
+    end
+    module_wait()
+  end
+  if loaded[name] ~= nil then return loaded[name] end
+  loading[name] = me
+  local ok, result = pcall(function()
+    local module = read_module(name)
+    local chunk, problem = stock_load(module[2], module[1], 't')
+    if not chunk then error(problem, 0) end
+    return chunk(name, module[1])
+  end)
+  loading[name] = nil
+  module_done()
+  if not ok then error(result, 0) end
+  if result == nil then result = true end
+  loaded[name] = result
+  return result
+end

@@ -1,0 +1,251 @@
+//! Interruption from outside: how a running script notices that its slice is over.
+//!
+//! A standing hook in the interpreter would cost every script 1.4 to 3 times on tight loops, so there
+//! is none. Each worker has a [`Slot`] in which it publishes *which run* of a fiber is on (an epoch)
+//! and *what to poke* to make the interpreter look up (Lua: the running `lua_State`). The watchdog
+//! (`runtime/watchdog.rs`) sees an epoch last longer than the slice, marks it expired and signals the
+//! worker; the signal handler, on the worker's own thread, pokes. Go's runtime preempts its
+//! goroutines the same way, and with the same signal: SIGURG is ignored by default, harmless when
+//! spurious, and used by next to nobody.
+
+use std::{
+    cell::Cell,
+    ptr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed, compiler_fence},
+    },
+};
+
+/// Makes an interpreter look up at its next instruction. Runs in a signal handler, on the thread of
+/// the interpreter: it must be async-signal-safe.
+pub(crate) type Poke = unsafe extern "C" fn(*mut ());
+
+/// What an interrupt should poke: a function of the engine and its argument.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    poke: Option<Poke>,
+    argument: *mut (),
+}
+
+impl Target {
+    /// Nothing: the interpreter polls [`expired`] by itself, or none runs.
+    pub(crate) const NONE: Self = Self { poke: None, argument: ptr::null_mut() };
+
+    /// # Safety
+    /// While it is published (see [`running`]), `poke(argument)` must be sound in a signal handler on
+    /// this thread, at any instruction.
+    pub(crate) const unsafe fn new(poke: Poke, argument: *mut ()) -> Self {
+        Self { poke: Some(poke), argument }
+    }
+}
+
+/// What a worker publishes for the watchdog and for its own signal handler.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// The run of a fiber that is on; 0 if none is.
+    active: AtomicU64,
+    /// The run whose slice is over.
+    expired: AtomicU64,
+    /// The published target, in two words. `argument` is null while `poke` is being changed.
+    argument: AtomicPtr<()>,
+    poke: AtomicPtr<()>,
+    /// The worker's `pthread_t`.
+    thread: AtomicU64,
+}
+
+thread_local! {
+    static SLOT: Cell<*const Slot> = const { Cell::new(ptr::null()) };
+    static EPOCH: Cell<u64> = const { Cell::new(0) };
+}
+
+fn with_slot<R>(f: impl FnOnce(&Slot) -> R) -> Option<R> {
+    let slot = SLOT.get();
+    // SAFETY: `SLOT` is null or points to the slot that the `Registered` of this thread keeps alive;
+    // its drop nulls the pointer first.
+    (!slot.is_null()).then(|| f(unsafe { &*slot }))
+}
+
+/// What was published before the innermost run.
+pub(super) struct Entered(u64, Target);
+
+/// A fiber starts or goes on: publishes a new epoch and the fiber's target.
+///
+/// All stores are this thread's own, and the signal handler runs on this thread, so program order is
+/// enough and `Relaxed` keeps it cheap; the watchdog reads `active` only as a number that changes.
+pub(super) fn enter(target: Target) -> Entered {
+    let epoch = EPOCH.get() + 1;
+    EPOCH.set(epoch);
+    with_slot(|slot| {
+        let before = Entered(slot.active.load(Relaxed), slot.publish(target));
+        slot.active.store(epoch, Relaxed);
+        before
+    })
+    .unwrap_or(Entered(0, Target::NONE))
+}
+
+/// It suspended or ended: restores what was published before, and returns its target.
+pub(super) fn leave(Entered(active, target): Entered) -> Target {
+    with_slot(|slot| {
+        slot.active.store(active, Relaxed);
+        slot.publish(target)
+    })
+    .unwrap_or(Target::NONE)
+}
+
+/// The interpreter switches to another of its stacks: publishes the new target, returns the old one.
+pub(crate) fn running(target: Target) -> Target {
+    with_slot(|slot| slot.publish(target)).unwrap_or(Target::NONE)
+}
+
+/// Is the slice of the fiber that runs *now* over? (A poke meant for an earlier run says no.)
+pub(crate) fn expired() -> bool {
+    with_slot(|slot| slot.expired.load(Relaxed) == slot.active.load(Relaxed)).unwrap_or(false)
+}
+
+impl Slot {
+    fn target(&self) -> Target {
+        let poke = self.poke.load(Relaxed);
+        // SAFETY: `publish` stores only null or a `Poke`, and the two have the same representation:
+        // `Option<fn>` is a nullable pointer.
+        let poke = unsafe { std::mem::transmute::<*mut (), Option<Poke>>(poke) };
+        Target { poke, argument: self.argument.load(Relaxed) }
+    }
+
+    fn publish(&self, target: Target) -> Target {
+        let before = self.target();
+        // A fiber that only goes on publishes what is there already.
+        if before.argument != target.argument {
+            self.argument.store(ptr::null_mut(), Relaxed);
+            compiler_fence(std::sync::atomic::Ordering::SeqCst);
+            self.poke.store(target.poke.map_or(ptr::null_mut(), |poke| poke as *mut ()), Relaxed);
+            compiler_fence(std::sync::atomic::Ordering::SeqCst);
+            self.argument.store(target.argument, Relaxed);
+        }
+        before
+    }
+
+}
+
+/// The slots of all workers that one watchdog watches.
+#[derive(Default)]
+pub(crate) struct Slots(Mutex<Vec<Arc<Slot>>>);
+
+impl Slots {
+    /// Only list operations run under the lock, so poison means nothing.
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters the calling thread, until the result is dropped.
+    pub(crate) fn register(self: &Arc<Self>) -> Registered {
+        let slot = Arc::new(Slot::default());
+        os::prepare(&slot);
+        SLOT.set(Arc::as_ptr(&slot));
+        self.lock().push(slot.clone());
+        Registered { slot, slots: self.clone() }
+    }
+
+    /// Shows `is_over` the number and the current run (0: none) of every worker; where it says yes, the
+    /// run is marked expired and the worker is interrupted.
+    pub(crate) fn interrupt(&self, mut is_over: impl FnMut(usize, u64) -> bool) {
+        // Held while signalling: a thread leaves the list under this lock, before it ends.
+        for (number, slot) in self.lock().iter().enumerate() {
+            let active = slot.active.load(Relaxed);
+            if is_over(number, active) {
+                slot.expired.store(active, Relaxed);
+                // SAFETY: the slot is in the list and the lock is held, so its thread is alive.
+                unsafe { os::signal(slot) };
+            }
+        }
+    }
+}
+
+/// Keeps the thread's slot published.
+pub(crate) struct Registered {
+    slot: Arc<Slot>,
+    slots: Arc<Slots>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.slots.lock().retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+        SLOT.set(ptr::null());
+    }
+}
+
+#[cfg(unix)]
+mod os {
+    use super::{Slot, with_slot};
+    use std::sync::{
+        Once,
+        atomic::{AtomicPtr, Ordering::Relaxed},
+    };
+
+    /// A handler of the process that was there before ours.
+    static PREVIOUS: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+    /// SAFETY (async-signal): it reads a constant-initialised thread-local without destructor that this
+    /// thread has used before, and atomics; then it calls the engine's poke, which its `Target`
+    /// promised to be sound here. On a thread without a slot it does nothing of ours.
+    extern "C" fn on_signal(number: libc::c_int) {
+        with_slot(|slot| {
+            let target = slot.target();
+            if let (Some(poke), false) = (target.poke, target.argument.is_null()) {
+                // SAFETY: see above; `publish` keeps function and argument together.
+                unsafe { poke(target.argument) };
+            }
+        });
+        let previous = PREVIOUS.load(Relaxed);
+        if !previous.is_null() {
+            // SAFETY: it was installed in this process as a plain handler of one argument.
+            let previous: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(previous) };
+            previous(number);
+        }
+    }
+
+    /// Installs the handler once, and notes the thread.
+    pub(super) fn prepare(slot: &Slot) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            // SAFETY: plain `sigaction` calls with zeroed structures that are filled in before use.
+            // SA_RESTART keeps interrupted system calls going. A previous handler is chained unless it
+            // wants the three-argument form, which only a handler for faults needs.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                let mut before: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(libc::SIGURG, std::ptr::null(), &mut before);
+                let plain = before.sa_flags & libc::SA_SIGINFO == 0;
+                if plain && before.sa_sigaction > libc::SIG_IGN.max(libc::SIG_DFL) {
+                    PREVIOUS.store(before.sa_sigaction as *mut (), Relaxed);
+                }
+                action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
+                action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+                libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut());
+            }
+        });
+        // SAFETY: has no preconditions.
+        let thread = unsafe { libc::pthread_self() };
+        slot.thread.store(thread as u64, Relaxed);
+    }
+
+    /// # Safety
+    /// The thread must be alive.
+    pub(super) unsafe fn signal(slot: &Slot) {
+        // SAFETY: the id is that of a live thread, says the caller; the handler was installed when the
+        // slot was registered.
+        unsafe { libc::pthread_kill(slot.thread.load(Relaxed) as libc::pthread_t, libc::SIGURG) };
+    }
+}
+
+#[cfg(not(unix))]
+mod os {
+    use super::Slot;
+
+    /// Nothing to install: the engines poll the mark of the slot from a hook of their own.
+    pub(super) fn prepare(_: &Slot) {}
+
+    /// # Safety
+    /// None here; the signature is that of the Unix form.
+    pub(super) unsafe fn signal(_: &Slot) {}
+}

@@ -1,0 +1,353 @@
+//! Fibers: how a synchronous interpreter waits.
+//!
+//! A script call runs on a stack of its own (1 MiB, pooled per thread). The [`Fiber`] is a future:
+//! polling it runs the script; when the script waits, the fiber suspends back to whoever polled it,
+//! and no thread is blocked. Code on the fiber waits with [`block_on`]; a preempted script passes
+//! through [`yield_now`].
+//!
+//! Three rules, which the SAFETY arguments of this folder and of the engines lean on:
+//!
+//! 1. A fiber runs only inside `Fiber::resume`, always on the thread that made it.
+//! 2. Nothing that belongs to a *thread* (a tokio guard, a borrow of a thread-local) is held across
+//!    a suspend. What waits keeps its state in the fiber's [`Control`] or on the fiber's own stack.
+//! 3. A dropped fiber is resumed as *dying* until it ends: every wait fails at once, and the engine
+//!    must end in bounded time. Forced unwinding is never relied on: through C frames it leaks or
+//!    aborts.
+#![expect(unsafe_code, reason = "switches stacks and lends the waker to the code on them")]
+
+mod interrupt;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+pub(crate) use interrupt::{Slots, Target, expired, running};
+pub use turn::Turn;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    value::Value,
+};
+use corosensei::{
+    Coroutine, CoroutineResult, Yielder,
+    stack::DefaultStack,
+};
+use futures::future::LocalBoxFuture;
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    ptr,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
+/// under nested pattern matching and 431 KiB was the high water mark, so 1 MiB leaves half unused.
+/// The pages are touched on demand; an idle stack costs one.
+pub const STACK_BYTES: usize = 1 << 20;
+
+/// How long a cancelled script may run its `__close` handlers and `finally` blocks before it is
+/// ended at its next instruction.
+pub const GRACE: Duration = Duration::from_millis(2);
+
+/// Stacks kept per thread for the next fiber. Beyond that they go back to the system.
+const POOLED_STACKS: usize = 256;
+
+/// What a raw native waits for.
+pub type Operation = LocalBoxFuture<'static, Result<Value>>;
+
+thread_local! {
+    static CURRENT: Cell<*const Control> = const { Cell::new(ptr::null()) };
+    static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The error of everything that waits on a fiber whose call was given up.
+pub fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the call was cancelled")
+}
+
+/// The part of a fiber that the code running on it can see.
+pub struct Control {
+    /// Where to suspend to; set by the first instruction on the fiber.
+    yielder: Cell<*const Yielder<(), ()>>,
+    /// The waker of the poll that is running the fiber now. Only valid inside `resume`.
+    waker: Cell<*const Waker>,
+    /// Set once the fiber is told to end: until when its handlers may run.
+    dying: Cell<Option<Instant>>,
+    /// It suspended because its slice was over, not to wait.
+    preempted: Cell<bool>,
+    /// What a raw native waits for. It is here and not on the fiber's stack so that a raw wait has
+    /// nothing to drop when an error jumps over its frame.
+    operation: RefCell<Option<Operation>>,
+    /// How the last operation ended.
+    outcome: Cell<Option<Result<Value>>>,
+    /// What an interrupt should poke when this fiber runs; kept here while it is suspended.
+    target: Cell<Target>,
+    /// A word for the engine whose call this is (Lua: the call's own Lua thread).
+    pub tag: Cell<*const ()>,
+}
+
+/// Runs `f` with the control block of the fiber that runs now, if one does.
+pub fn with_current<R>(f: impl FnOnce(&Control) -> R) -> Option<R> {
+    let current = CURRENT.get();
+    // SAFETY: by rule 1 `CURRENT` is null or points into the `Rc<Shared>` of the fiber whose `resume`
+    // is on this thread's stack below us. `resume` borrows that fiber until it returns, so the block
+    // outlives every frame on the fiber, and with them `f`.
+    (!current.is_null()).then(|| f(unsafe { &*current }))
+}
+
+/// Is the fiber that runs now being ended? `false` off any fiber.
+pub fn dying() -> bool {
+    with_current(Control::is_dying).unwrap_or(false)
+}
+
+impl Control {
+    fn new() -> Self {
+        Self {
+            yielder: Cell::new(ptr::null()),
+            waker: Cell::new(Waker::noop()),
+            dying: Cell::new(None),
+            preempted: Cell::new(false),
+            operation: RefCell::new(None),
+            outcome: Cell::new(None),
+            target: Cell::new(Target::NONE),
+            tag: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Is the fiber being ended?
+    pub fn is_dying(&self) -> bool {
+        self.dying.get().is_some()
+    }
+
+    /// Is it being ended, and may its handlers still run?
+    pub fn in_grace(&self) -> bool {
+        self.dying.get().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn suspend(&self) {
+        // SAFETY: set on entry to the fiber, before anything could call this; the yielder lives at the
+        // bottom of the fiber's own stack for as long as the fiber has frames. Nobody but the running
+        // fiber reaches its `Control` (through `with_current`), so it is this fiber that suspends.
+        unsafe { (*self.yielder.get()).suspend(()) }
+    }
+
+    /// Polls `step` to its end and suspends in between. `None`: the fiber is dying.
+    fn drive<T>(&self, mut step: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        loop {
+            if self.is_dying() {
+                return None;
+            }
+            // SAFETY: we are inside `resume` (rule 1), whose caller lent this waker for its duration.
+            let waker = unsafe { &*self.waker.get() };
+            if let Poll::Ready(value) = step(&mut Context::from_waker(waker)) {
+                return Some(value);
+            }
+            self.suspend();
+        }
+    }
+
+    /// Leaves `operation` for the next [`wait`](Self::wait).
+    pub fn begin(&self, operation: Operation) {
+        *self.operation.borrow_mut() = Some(operation);
+    }
+
+    /// Leaves an outcome as if an operation had ended with it.
+    pub fn settle(&self, outcome: Result<Value>) {
+        self.outcome.set(Some(outcome));
+    }
+
+    /// How the last operation ended. Asked without one, or twice, it is `cancelled`.
+    pub fn take_outcome(&self) -> Result<Value> {
+        self.outcome.take().unwrap_or_else(|| Err(cancelled()))
+    }
+
+    /// The value that the last operation ended with, where it lies; null if there is none or it failed.
+    /// It is there until the next `settle` or `take_outcome`.
+    pub(crate) fn lend_value(&self) -> *const Value {
+        // SAFETY: only this thread has the cell, and the borrow ends here.
+        match unsafe { &*self.outcome.as_ptr() } {
+            Some(Ok(value)) => value,
+            _ => ptr::null(),
+        }
+    }
+
+    /// Waits for the operation that [`begin`](Self::begin) left.
+    ///
+    /// A raw C function may call it: across the suspend no value with a destructor is on the stack,
+    /// and a panic of the operation becomes its outcome instead of unwinding.
+    pub fn wait(&self) {
+        let outcome = self.drive(|cx| {
+            let mut slot = self.operation.borrow_mut();
+            let Some(operation) = slot.as_mut() else { return Poll::Ready(Err(cancelled())) };
+            catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))))
+        });
+        // Dropping it may cancel other calls, which must not happen under the borrow.
+        let finished = self.operation.borrow_mut().take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(finished)));
+        self.settle(outcome.unwrap_or_else(|| Err(cancelled())));
+    }
+}
+
+/// Waits for `future` from synchronous code on a fiber.
+///
+/// # Errors
+/// `cancelled` if the call was given up: the code must end soon, and every later wait fails at once.
+/// `unsupported` if no fiber runs.
+pub fn block_on<F: Future>(future: F) -> Result<F::Output> {
+    let mut future = pin!(future);
+    with_current(|control| control.drive(|cx| future.as_mut().poll(cx)))
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "there is no call to wait in"))?
+        .ok_or_else(cancelled)
+}
+
+/// Lets the other contexts of the worker run. `false`: the call was given up.
+pub fn yield_now() -> bool {
+    with_current(|control| {
+        if !control.is_dying() {
+            control.preempted.set(true);
+            control.suspend();
+        }
+        !control.is_dying()
+    })
+    .unwrap_or(true)
+}
+
+/// What the fiber and its future share: one allocation a call.
+struct Shared<R> {
+    control: Control,
+    result: Cell<Option<Result<R>>>,
+}
+
+/// A call on its own stack, as a future. Dropping it ends the call (rule 3).
+pub struct Fiber<R> {
+    /// `None` once it has ended.
+    coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
+    shared: Rc<Shared<R>>,
+}
+
+impl<R> Unpin for Fiber<R> {}
+
+/// A fiber that will run `f` when it is polled. A panic of `f` is an error of kind `panicked`.
+///
+/// # Errors
+/// `memory` if the system has no room for another stack.
+pub fn spawn<R: 'static>(f: impl FnOnce() -> Result<R> + 'static) -> Result<Fiber<R>> {
+    let stack = match STACKS.with_borrow_mut(Vec::pop) {
+        Some(stack) => stack,
+        None => DefaultStack::new(STACK_BYTES).map_err(|error| {
+            Error::new(ErrorKind::Memory, format!("no stack for another call: {error}"))
+        })?,
+    };
+    let shared = Rc::new(Shared { control: Control::new(), result: Cell::new(None) });
+    let inside: *const Shared<R> = Rc::as_ptr(&shared);
+    let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
+        // SAFETY: the `Fiber` owns this coroutine and a count of `shared`, and lets go of the count
+        // only after the coroutine has ended or was leaked for ever (`cancel`).
+        let shared = unsafe { &*inside };
+        shared.control.yielder.set(yielder);
+        let result = catch_unwind(AssertUnwindSafe(f));
+        shared.result.set(Some(result.unwrap_or_else(|p| Err(Error::from_panic(&*p)))));
+    });
+    Ok(Fiber { coroutine: Some(coroutine), shared })
+}
+
+fn recycle(stack: DefaultStack) {
+    STACKS.with_borrow_mut(|pool| {
+        if pool.len() < POOLED_STACKS {
+            pool.push(stack);
+        }
+    });
+}
+
+impl<R> Fiber<R> {
+    /// Runs it until it waits (`false`) or has ended (`true`).
+    fn resume(&mut self) -> bool {
+        let Some(coroutine) = self.coroutine.as_mut() else { return true };
+        let control = &self.shared.control;
+        let outer = CURRENT.replace(control);
+        let entered = interrupt::enter(control.target.get());
+        let result = coroutine.resume(());
+        control.target.set(interrupt::leave(entered));
+        CURRENT.set(outer);
+        match result {
+            CoroutineResult::Yield(()) => false,
+            CoroutineResult::Return(()) => {
+                if let Some(ended) = self.coroutine.take() {
+                    recycle(ended.into_stack());
+                }
+                true
+            }
+        }
+    }
+
+    /// Did it suspend because its slice was over, and not to wait?
+    pub fn preempted(&self) -> bool {
+        self.shared.control.preempted.get()
+    }
+
+    /// Tells the script that its call is over and runs it to its end.
+    fn cancel(&mut self) {
+        let Some(coroutine) = self.coroutine.as_mut() else { return };
+        if !coroutine.started() {
+            // Nothing but the closure is on the stack: it is dropped in place.
+            coroutine.force_unwind();
+            if let Some(unused) = self.coroutine.take() {
+                recycle(unused.into_stack());
+            }
+            return;
+        }
+        self.shared.control.dying.set(Some(Instant::now() + GRACE));
+        self.shared.control.waker.set(Waker::noop());
+        // A dying fiber never suspends of its own accord: one resume ends it. The few more are for an
+        // engine that breaks rule 3 in a way that time may mend.
+        for _ in 0..8 {
+            if self.resume() {
+                return;
+            }
+        }
+        self.leak();
+    }
+
+    /// Gives up on a fiber that does not end: its stack is leaked, for its frames may hold anything.
+    #[expect(clippy::mem_forget, reason = "the frames on the stack must never be touched again")]
+    fn leak(&mut self) {
+        if let Some(mut coroutine) = self.coroutine.take() {
+            // SAFETY: the stack is never reused or freed (forgotten below), nor is the control block
+            // that its frames point to, so no frame's memory is ever handed out again.
+            unsafe { coroutine.force_reset() };
+            std::mem::forget(coroutine);
+            std::mem::forget(self.shared.clone());
+        }
+    }
+}
+
+impl<R> Future for Fiber<R> {
+    type Output = Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
+        let control = &self.shared.control;
+        control.waker.set(cx.waker());
+        control.preempted.set(false);
+        let ended = self.resume();
+        self.shared.control.waker.set(Waker::noop());
+        if ended {
+            return Poll::Ready(self.shared.result.take().unwrap_or_else(|| Err(cancelled())));
+        }
+        if self.preempted() {
+            // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets timers
+            // and I/O in, which here would be 61 slices. `yield_now` wakes after they had their turn.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
+        Poll::Pending
+    }
+}
+
+impl<R> Drop for Fiber<R> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

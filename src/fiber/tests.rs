@@ -1,0 +1,181 @@
+use super::*;
+use std::{future::poll_fn, task::Wake};
+
+fn poll<R>(fiber: &mut Fiber<R>) -> Poll<Result<R>> {
+    Pin::new(fiber).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A future that is ready after `n` polls.
+fn after(mut n: u32) -> impl Future<Output = u32> {
+    poll_fn(move |_| {
+        if n == 0 {
+            return Poll::Ready(7);
+        }
+        n -= 1;
+        Poll::Pending
+    })
+}
+
+#[test]
+fn waits_by_suspending() {
+    let mut fiber = spawn(|| block_on(after(2))).unwrap();
+    assert!(poll(&mut fiber).is_pending());
+    assert!(poll(&mut fiber).is_pending());
+    assert_eq!(poll(&mut fiber), Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn many_suspend_in_any_order() {
+    let mut fibers: Vec<_> =
+        (0..100u32).map(|n| spawn(move || block_on(after(n % 7)).map(|v| v + n)).unwrap()).collect();
+    let mut done = vec![None; 100];
+    for round in 0..8 {
+        for n in (0..100).rev() {
+            if done[n].is_none()
+                && let Poll::Ready(result) = poll(&mut fibers[n])
+            {
+                assert_eq!(round, n % 7);
+                done[n] = Some(result.unwrap());
+            }
+        }
+    }
+    assert!((0..100).all(|n| done[n] == Some(n as u32 + 7)));
+}
+
+#[test]
+fn a_dropped_fiber_runs_its_destructors_and_later_waits_fail() {
+    struct Mark(Rc<Cell<u32>>);
+    impl Drop for Mark {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let seen = Rc::new(Cell::new(0));
+    let (mark, waits) = (Mark(seen.clone()), seen.clone());
+    let mut fiber = spawn(move || {
+        let _mark = mark;
+        let first = block_on(std::future::pending::<()>());
+        let second = block_on(async {});
+        assert_eq!(first.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(second.unwrap_err().kind(), ErrorKind::Cancelled);
+        waits.set(waits.get() + 10);
+        Ok(())
+    })
+    .unwrap();
+    assert!(poll(&mut fiber).is_pending());
+    drop(fiber);
+    assert_eq!(seen.get(), 11);
+}
+
+#[test]
+fn a_fiber_dropped_before_it_ran_drops_its_closure() {
+    let held = Rc::new(());
+    let inside = held.clone();
+    let fiber = spawn(move || {
+        drop(inside);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(Rc::strong_count(&held), 2);
+    drop(fiber);
+    assert_eq!(Rc::strong_count(&held), 1);
+}
+
+#[test]
+fn a_panic_is_an_error_and_the_stack_is_reused() {
+    for _ in 0..3 {
+        let mut fiber = spawn(|| -> Result<()> { panic!("boom") }).unwrap();
+        let Poll::Ready(Err(error)) = poll(&mut fiber) else { panic!("ended well") };
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Panicked, "boom"));
+    }
+    assert!(STACKS.with_borrow(Vec::len) >= 1);
+}
+
+#[test]
+fn an_operation_that_panics_is_its_outcome() {
+    let mut fiber = spawn(|| {
+        with_current(|control| {
+            control.begin(Box::pin(async { panic!("in the operation") }));
+            control.wait();
+            control.take_outcome()
+        })
+        .unwrap()
+    })
+    .unwrap();
+    let Poll::Ready(Err(error)) = poll(&mut fiber) else { panic!("ended well") };
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+}
+
+#[test]
+fn fibers_nest() {
+    let mut outer = spawn(|| {
+        let mut inner = spawn(|| block_on(after(1))).unwrap();
+        let first = poll(&mut inner).is_pending();
+        let waited = block_on(after(1))?;
+        Ok((first, waited, block_on(inner)??))
+    })
+    .unwrap();
+    assert!(poll(&mut outer).is_pending());
+    assert_eq!(poll(&mut outer), Poll::Ready(Ok((true, 7, 7))));
+}
+
+#[test]
+fn off_a_fiber_there_is_nothing_to_wait_in() {
+    assert_eq!(block_on(async {}).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert!(yield_now());
+    assert!(!dying());
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Bell(std::sync::atomic::AtomicU32);
+impl Wake for Bell {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_preempted_call_keeps_the_turn() {
+    let turn = Turn::default();
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let (a_log, b_log, c_log) = (log.clone(), log.clone(), log.clone());
+    let mut a = Box::pin(turn.take(
+        spawn(move || {
+            a_log.borrow_mut().push("a1");
+            yield_now();
+            a_log.borrow_mut().push("a2");
+            Ok(())
+        })
+        .unwrap(),
+    ));
+    let mut b = Box::pin(turn.take(
+        spawn(move || {
+            b_log.borrow_mut().push("b");
+            Ok(())
+        })
+        .unwrap(),
+    ));
+    let mut c = Box::pin(turn.take(
+        spawn(move || {
+            let _ = block_on(std::future::pending::<()>());
+            c_log.borrow_mut().push("c ended");
+            Ok(())
+        })
+        .unwrap(),
+    ));
+    let bell = std::sync::Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let cx = &mut Context::from_waker(&waker);
+    assert!(c.as_mut().poll(cx).is_pending());
+    // `yield_now` of tokio wakes at once when there is no runtime.
+    assert!(a.as_mut().poll(cx).is_pending());
+    assert!(b.as_mut().poll(cx).is_pending());
+    drop(c);
+    assert_eq!(*log.borrow(), ["a1"], "neither b nor the handlers of c ran in mid-turn");
+    let before = bell.0.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(a.as_mut().poll(cx).is_ready());
+    assert_eq!(*log.borrow(), ["a1", "a2", "c ended"]);
+    assert_eq!(bell.0.load(std::sync::atomic::Ordering::Relaxed), before + 1, "b was woken");
+    assert!(b.as_mut().poll(cx).is_ready());
+}

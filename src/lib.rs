@@ -1,0 +1,24 @@
+//! calog
+mod broker;
+mod chain;
+pub mod engine;
+mod engines;
+mod error;
+pub mod fiber;
+mod host;
+mod id;
+mod limits;
+pub mod native;
+mod natives;
+mod permissions;
+mod runtime;
+mod value;
+pub use broker::{Broker, Builder, Call, Context, Open};
+pub use error::{Error, ErrorKind, Frame, Result};
+pub use host::Host;
+pub use id::ContextId;
+pub use limits::{Fidelity, Limits};
+pub use native::Caller;
+pub use permissions::Permissions;
+pub use runtime::{Failure, Usage};
+pub use value::*;

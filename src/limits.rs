@@ -1,0 +1,111 @@
+//! What a context may use, and how values cross.
+
+use std::time::Duration;
+
+/// What a context may use.
+///
+/// One struct holds them all; a broker has a default set, and a context may be opened with another.
+///
+/// ```
+/// use calog::Limits;
+/// use std::time::Duration;
+/// let limits = Limits::default().deadline(Duration::from_millis(500)).memory_bytes(16 << 20);
+/// assert_eq!(limits.memory_bytes, 16 << 20);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes that the interpreter may hold. Default 64 MiB: room for a large script with its data,
+    /// while a runaway allocation ends long before the machine's memory does. Past it: `memory`.
+    pub memory_bytes: usize,
+    /// How long a call into the context may take, from its acceptance. A deadline that the caller
+    /// already has is inherited if it is earlier. Default none: how long a call may take is the
+    /// application's to know. Past it: `timeout`.
+    pub deadline: Option<Duration>,
+    /// How long a script may run before the other contexts of its worker get their turn. Default
+    /// 10 ms, the slice of Go's scheduler (runtime/proc.go, `forcePreemptNS`). The broker's own
+    /// setting counts; that of a single context is not looked at.
+    pub slice: Duration,
+    /// How many calls deep a chain through scripts may go. Default 128: deeper than people nest on
+    /// purpose, and far less than memory allows. The broker's own setting counts. Past it: `depth`.
+    pub depth: u32,
+    /// How deep a value may be nested when it crosses. Default 64, half of what serde_json takes by
+    /// default. The broker's own setting counts. Past it: `range`.
+    pub value_depth: usize,
+    /// How many bytes the strings and slots of one crossing value may take together. Default
+    /// 64 MiB. Past it: `range`.
+    pub value_bytes: usize,
+    /// How many calls from the host a context works at or keeps queued at once; further callers
+    /// wait for room, or get `busy` from the `try_` form. Default 4,096: each one that waits holds a
+    /// stack of a few KiB. Calls from other contexts are always admitted (else two contexts that call
+    /// each other could wait for ever) and are bounded by `depth`.
+    pub concurrent_calls: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            deadline: None,
+            slice: Duration::from_millis(10),
+            depth: 128,
+            value_depth: 64,
+            value_bytes: 64 << 20,
+            concurrent_calls: 4096,
+        }
+    }
+}
+
+impl Limits {
+    /// Sets [`memory_bytes`](Self::memory_bytes).
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// Sets [`deadline`](Self::deadline).
+    pub fn deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.deadline = deadline.into();
+        self
+    }
+
+    /// Sets [`slice`](Self::slice).
+    pub fn slice(mut self, slice: Duration) -> Self {
+        self.slice = slice;
+        self
+    }
+
+    /// Sets [`depth`](Self::depth).
+    pub fn depth(mut self, depth: u32) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Sets [`value_depth`](Self::value_depth).
+    pub fn value_depth(mut self, depth: usize) -> Self {
+        self.value_depth = depth;
+        self
+    }
+
+    /// Sets [`value_bytes`](Self::value_bytes).
+    pub fn value_bytes(mut self, bytes: usize) -> Self {
+        self.value_bytes = bytes;
+        self
+    }
+
+    /// Sets [`concurrent_calls`](Self::concurrent_calls).
+    pub fn concurrent_calls(mut self, calls: usize) -> Self {
+        self.concurrent_calls = calls;
+        self
+    }
+}
+
+/// What happens to a value that the other side cannot represent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// It is an error that names the path. The default.
+    #[default]
+    Strict,
+    /// It is coerced or left out by the documented rule of the engine.
+    Lenient,
+}

@@ -1,0 +1,326 @@
+//! The contract of a native: a Rust function that every script may call. **API boundary.**
+//!
+//! A native is a closure with typed parameters. Each parameter is an [`Argument`]: any type with a
+//! conversion ([`FromValue`]), [`Value`] for the raw form, [`Rest`] for all that is left, or [`Caller`]
+//! for who is calling. What it returns is anything with a conversion ([`IntoValue`]), or a `Result` of
+//! it. Too few and too many arguments are errors of kind `arity`; an `Option` may be left out.
+
+use crate::{
+    error::{Error, ErrorKind, Frame, Result},
+    fiber::Operation,
+    id::ContextId,
+    permissions::Permissions,
+    value::{FromValue, IntoValue, Rest, Value},
+};
+use futures::FutureExt;
+use std::{
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// How a call goes on.
+pub enum Step {
+    /// It is over.
+    Ready(Result<Value>),
+    /// It has to wait for this.
+    Wait(Operation),
+}
+
+/// Who calls a native: the context whose script it is, or the host.
+///
+/// As a parameter of a native it takes no argument of the script.
+///
+/// ```
+/// use calog::{Broker, Caller};
+/// let builder = Broker::builder()
+///     .native("whoami", |caller: Caller| caller.name().to_string());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) context: ContextId,
+    pub(crate) name: Arc<str>,
+    pub(crate) permissions: Arc<Permissions>,
+    /// Tells the brokers of a process apart.
+    pub(crate) broker: usize,
+}
+
+impl Caller {
+    /// The calling context; [`ContextId::HOST`] for the host.
+    pub fn context(&self) -> ContextId {
+        self.context
+    }
+
+    /// The name of the calling context; `host` for the host.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the calling context may reach.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    /// Is the call from a script of the broker that runs `other`'s?
+    pub fn same_broker(&self, other: &Self) -> bool {
+        self.broker == other.broker
+    }
+}
+
+/// The arguments of one call, taken one after another.
+pub struct Arguments<'a> {
+    caller: &'a Caller,
+    values: &'a mut [Value],
+    taken: usize,
+}
+
+impl Arguments<'_> {
+    /// The next value; `None` if there is no more.
+    fn next(&mut self) -> Option<Value> {
+        let slot = self.values.get_mut(self.taken)?;
+        self.taken += 1;
+        Some(std::mem::take(slot))
+    }
+}
+
+/// A type that a native may have as parameter.
+pub trait Argument: Sized {
+    /// Takes it from the arguments.
+    ///
+    /// # Errors
+    /// `arity` if it is missing, `type` and the like if it is not one, with the path (`args[2]`).
+    fn take(args: &mut Arguments<'_>) -> Result<Self>;
+}
+
+impl<T: FromValue> Argument for T {
+    fn take(args: &mut Arguments<'_>) -> Result<Self> {
+        match args.next() {
+            Some(value) => {
+                T::from_value(value).map_err(|e| e.at(format_args!("args[{}]", args.taken)))
+            }
+            None => T::missing().map_err(|e| e.at(format_args!("args[{}]", args.taken + 1))),
+        }
+    }
+}
+
+impl<T: FromValue> Argument for Rest<T> {
+    fn take(args: &mut Arguments<'_>) -> Result<Self> {
+        let mut rest = Vec::with_capacity(args.values.len() - args.taken);
+        while args.taken < args.values.len() {
+            rest.push(T::take(args)?);
+        }
+        Ok(Self(rest))
+    }
+}
+
+impl Argument for Caller {
+    fn take(args: &mut Arguments<'_>) -> Result<Self> {
+        Ok(args.caller.clone())
+    }
+}
+
+/// All parameters of a native: a tuple of up to eight [`Argument`]s.
+pub trait Parameters: Sized {
+    /// Takes them all.
+    ///
+    /// # Errors
+    /// Those of [`Argument::take`]; `arity` if arguments are left over.
+    fn take_all(args: Arguments<'_>) -> Result<Self>;
+}
+
+/// A closure whose parameters are the tuple `P`. Implemented for all `Fn` closures of up to eight.
+pub trait Handler<P>: Send + Sync + 'static {
+    /// What the closure returns.
+    type Output;
+    /// Calls it.
+    fn call(&self, parameters: P) -> Self::Output;
+}
+
+/// The same for closures that change their state: host natives.
+pub trait HandlerMut<P>: 'static {
+    /// What the closure returns.
+    type Output;
+    /// Calls it.
+    fn call(&mut self, parameters: P) -> Self::Output;
+}
+
+macro_rules! arities {
+    ($(($($name:ident),*))*) => {$(
+        impl<$($name: Argument),*> Parameters for ($($name,)*) {
+            #[inline]
+            #[allow(unused_mut, reason = "nothing is taken for no parameters")]
+            fn take_all(mut args: Arguments<'_>) -> Result<Self> {
+                let all = ($($name::take(&mut args)?,)*);
+                if args.taken < args.values.len() {
+                    let (most, given) = (args.taken, args.values.len());
+                    let s = if most == 1 { "" } else { "s" };
+                    let message = format!("expected {most} argument{s}, got {given}");
+                    return Err(Error::new(ErrorKind::Arity, message));
+                }
+                Ok(all)
+            }
+        }
+
+        impl<F, R, $($name),*> Handler<($($name,)*)> for F
+        where
+            F: Fn($($name),*) -> R + Send + Sync + 'static,
+        {
+            type Output = R;
+
+            #[allow(non_snake_case, reason = "the type's name serves as the variable's")]
+            fn call(&self, ($($name,)*): ($($name,)*)) -> R {
+                self($($name),*)
+            }
+        }
+
+        impl<F, R, $($name),*> HandlerMut<($($name,)*)> for F
+        where
+            F: FnMut($($name),*) -> R + 'static,
+        {
+            type Output = R;
+
+            #[allow(non_snake_case, reason = "the type's name serves as the variable's")]
+            fn call(&mut self, ($($name,)*): ($($name,)*)) -> R {
+                self($($name),*)
+            }
+        }
+    )*};
+}
+
+arities! {
+    () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, G)
+    (A, B, C, D, E, G, H) (A, B, C, D, E, G, H, I)
+}
+
+/// A Rust function as scripts see it: a name and what it runs.
+pub struct Native {
+    name: Arc<str>,
+    run: Run,
+}
+
+type Now = Box<dyn Fn(Arguments<'_>) -> Result<Value> + Send + Sync>;
+type Later = Box<dyn Fn(Arguments<'_>) -> Result<Operation> + Send + Sync>;
+
+enum Run {
+    /// Runs at once, on the calling context's worker.
+    Now(Now),
+    /// Starts at once and is awaited by the calling script.
+    Later(Later),
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Native({})", self.name)
+    }
+}
+
+impl Native {
+    /// The name that scripts call it by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A native that runs at once.
+    pub(crate) fn sync<P: Parameters, H: Handler<P>>(name: &str, handler: H) -> Self
+    where
+        H::Output: IntoValue,
+    {
+        let run = move |args: Arguments<'_>| handler.call(P::take_all(args)?).into_value();
+        Self { name: name.into(), run: Run::Now(Box::new(run)) }
+    }
+
+    /// A native whose future the calling script awaits, on the script's own worker.
+    pub(crate) fn asynchronous<P: Parameters, H: Handler<P>>(name: &str, handler: H) -> Self
+    where
+        H::Output: Future<Output: IntoValue> + 'static,
+    {
+        Self::later(name, move |args| {
+            let future = handler.call(P::take_all(args)?);
+            Ok(async move { future.await.into_value() })
+        })
+    }
+
+    /// A native that blocks: it runs on tokio's blocking pool while the script waits.
+    pub(crate) fn blocking<P: Parameters + Send + 'static, H: Handler<P>>(
+        name: &str,
+        handler: H,
+    ) -> Self
+    where
+        H::Output: IntoValue,
+    {
+        let handler = Arc::new(handler);
+        Self::later(name, move |args| {
+            let (handler, parameters) = (handler.clone(), P::take_all(args)?);
+            Ok(async move {
+                let work = move || handler.call(parameters).into_value();
+                match tokio::task::spawn_blocking(work).await {
+                    Ok(result) => result,
+                    Err(error) if error.is_panic() => Err(Error::from_panic(&*error.into_panic())),
+                    Err(_) => Err(Error::new(ErrorKind::Shutdown, "the runtime is shutting down")),
+                }
+            })
+        })
+    }
+
+    /// A native that starts with `start` and is then awaited.
+    fn later<F>(
+        name: &str,
+        start: impl Fn(Arguments<'_>) -> Result<F> + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Value>> + 'static,
+    {
+        let name: Arc<str> = name.into();
+        let named = name.clone();
+        let run = move |args: Arguments<'_>| -> Result<Operation> {
+            let (future, name) = (start(args)?, named.clone());
+            Ok(Box::pin(async move {
+                let result = AssertUnwindSafe(future).catch_unwind().await;
+                let result = result.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+                result.map_err(|error| error.called_from(vec![Frame::native(&*name)]))
+            }))
+        };
+        Self { name, run: Run::Later(Box::new(run)) }
+    }
+
+    /// A native that takes its caller and its values as they are.
+    pub(crate) fn later_raw<F>(
+        name: &str,
+        start: impl Fn(&Caller, Vec<Value>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Value>> + 'static,
+    {
+        Self::later(name, move |args| {
+            let values = args.values.iter_mut().map(std::mem::take).collect();
+            Ok(start(args.caller, values))
+        })
+    }
+
+    /// Starts a call for `caller`. The arguments are taken out of `args`. Never panics: a panic of the
+    /// closure is an error of kind `panicked`.
+    pub fn call(&self, caller: &Caller, args: &mut [Value]) -> Step {
+        let args = Arguments { caller, values: args, taken: 0 };
+        let step = catch_unwind(AssertUnwindSafe(|| match &self.run {
+            Run::Now(run) => run(args).map(Ok),
+            Run::Later(start) => start(args).map(Err),
+        }));
+        match step {
+            Ok(Ok(Ok(value))) => Step::Ready(Ok(value)),
+            Ok(Ok(Err(operation))) => Step::Wait(operation),
+            Ok(Err(error)) => self.failed(error),
+            Err(panic) => self.failed(Error::from_panic(&*panic)),
+        }
+    }
+
+    #[cold]
+    fn failed(&self, error: Error) -> Step {
+        Step::Ready(Err(error.called_from(vec![Frame::native(&*self.name)])))
+    }
+
+    /// Takes the parameters of a host native from its values.
+    pub(crate) fn parameters<P: Parameters>(caller: &Caller, values: &mut [Value]) -> Result<P> {
+        P::take_all(Arguments { caller, values, taken: 0 })
+    }
+}

@@ -1,0 +1,217 @@
+//! The actor loop: the only place that enters an interpreter.
+
+use super::{
+    context::Address,
+    mailbox::{Control, Message, Reply, Request, Usage, Work, ended},
+};
+use crate::{
+    chain::Chain,
+    engine::Interpreter,
+    error::{Error, ErrorKind, Result},
+    value::{Function, Value},
+};
+use futures::{
+    StreamExt,
+    future::LocalBoxFuture,
+    stream::FuturesUnordered,
+};
+use std::{
+    cell::Cell,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// Runs a context until it is stopped, then answers all that is left. When the future is dropped
+/// instead (its worker ends), the same happens by the drop of its parts.
+pub(crate) async fn run(address: Arc<Address>, interpreter: Rc<dyn Interpreter>) {
+    let mut context = Actor {
+        // Dropped in this order: calls first (they run on the interpreter), then the interpreter, and
+        // only then is the end announced.
+        live: FuturesUnordered::new(),
+        interpreter,
+        reason: Rc::new(Cell::new(ErrorKind::Dead)),
+        ending: Ending(address),
+    };
+    loop {
+        tokio::select! {
+            // Biased: a call in flight may never end, a kill must get through.
+            biased;
+            message = context.ending.0.mailbox.next() => {
+                if !context.handle(message) {
+                    break;
+                }
+                // Takes from the task's budget, so that a flood of messages lets other contexts run.
+                tokio::task::coop::consume_budget().await;
+            }
+            Some(()) = context.live.next(), if !context.live.is_empty() => {}
+        }
+    }
+}
+
+struct Actor {
+    /// Every call that has begun and not ended.
+    live: FuturesUnordered<Running>,
+    interpreter: Rc<dyn Interpreter>,
+    /// What calls that are cut off by the end are answered.
+    reason: Rc<Cell<ErrorKind>>,
+    ending: Ending,
+}
+
+impl Actor {
+    /// `false`: the context is to end.
+    fn handle(&mut self, message: Message) -> bool {
+        match message {
+            Message::Control(Control::Release(key)) => self.interpreter.release(key),
+            Message::Control(Control::Inspect(reply)) => {
+                let usage = Usage {
+                    memory_bytes: self.interpreter.memory(),
+                    handles: self.interpreter.handles(),
+                    calls: self.live.len(),
+                };
+                let _ = reply.send(usage);
+            }
+            Message::Control(Control::Stop) => {
+                self.reason.set(self.ending.0.shared.why_ended());
+                return false;
+            }
+            Message::Request(request) => self.live.push(self.begin(request)),
+        }
+        true
+    }
+
+    /// Starts a call; it does nothing before it is polled.
+    fn begin(&self, request: Request) -> Running {
+        let Request { work, chain, inherited, reply, room } = request;
+        let address = &self.ending.0;
+        let limit = address.settings.limits.deadline;
+        let (chain, timer) = with_deadline(chain, inherited, limit);
+        let interpreter = self.interpreter.clone();
+        let (call, keep) = match work {
+            Work::Load(source) => (interpreter.load(source), None),
+            Work::Call(function, args) => (interpreter.call(function.key(), args), Some(function)),
+        };
+        Running {
+            call: Some(call),
+            chain,
+            timer,
+            reply: Some(reply),
+            reason: self.reason.clone(),
+            address: address.clone(),
+            _function: keep,
+            _room: room,
+        }
+    }
+}
+
+/// Gives the call the deadline of its context, unless its chain has an earlier one. One timer watches
+/// over a chain, at the call that set the deadline; what hangs below is cancelled by dropping.
+fn with_deadline(
+    chain: Chain,
+    inherited: Option<Instant>,
+    limit: Option<Duration>,
+) -> (Chain, Option<Pin<Box<Sleep>>>) {
+    let chain = chain.until(limit.map(|limit| Instant::now() + limit));
+    let is_mine = chain.deadline != inherited;
+    (chain, chain.deadline.filter(|_| is_mine).map(|at| Box::pin(sleep_until(at))))
+}
+
+/// A call in flight: the script's future, and how it may end before the script does.
+struct Running {
+    call: Option<LocalBoxFuture<'static, Result<Value>>>,
+    chain: Chain,
+    timer: Option<Pin<Box<Sleep>>>,
+    reply: Option<Reply>,
+    reason: Rc<Cell<ErrorKind>>,
+    address: Arc<Address>,
+    /// Held until the answer, so that the function outlives its last handle elsewhere.
+    _function: Option<Function>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Running {
+    /// Ends the script's part, if it has not ended: its handlers run here.
+    fn cut(&mut self) {
+        if let Some(call) = self.call.take() {
+            let drop_call = || self.chain.run(|| drop(call));
+            // An engine that panics while it unwinds must not take the actor down.
+            let _ = catch_unwind(AssertUnwindSafe(drop_call));
+        }
+    }
+
+    fn answer(&mut self, result: Result<Value>) {
+        match (self.reply.take(), result) {
+            (Some(Reply::To(reply)), result) => drop(reply.send(result)),
+            (Some(Reply::Nobody), Err(error)) => self.address.failed(error),
+            _ => {}
+        }
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(call) = this.call.as_mut() else { return Poll::Ready(()) };
+        // A fiber turns panics of its own into errors; this guards against engines without fibers.
+        let poll = || this.chain.run(|| call.as_mut().poll(cx));
+        let poll = catch_unwind(AssertUnwindSafe(poll))
+            .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
+        if let Poll::Ready(result) = poll {
+            this.cut();
+            this.answer(result);
+            return Poll::Ready(());
+        }
+        if let Some(Reply::To(reply)) = &mut this.reply
+            && reply.poll_closed(cx).is_ready()
+        {
+            this.cut();
+            return Poll::Ready(());
+        }
+        if let Some(timer) = &mut this.timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            this.cut();
+            this.answer(Err(Error::new(ErrorKind::Timeout, "the call took longer than it may")));
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Running {
+    /// Cut off by the end of the context: the answer says so. After a normal end it does nothing.
+    fn drop(&mut self) {
+        if self.call.is_some() {
+            self.cut();
+            self.answer(Err(ended(self.reason.get())));
+        }
+    }
+}
+
+/// Announces the end of a context when everything of it is gone, however it came.
+struct Ending(Arc<Address>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let address = &self.0;
+        let reason = address.shared.why_ended();
+        for request in address.mailbox.close(reason) {
+            match request.reply {
+                Reply::To(reply) => drop(reply.send(Err(ended(reason)))),
+                Reply::Nobody => address.failed(ended(reason)),
+            }
+        }
+        address.shared.directory.leave(address.id());
+        address.ended.send_replace(true);
+    }
+}

@@ -1,0 +1,270 @@
+//! A context as others see it, and calog as the context's interpreter sees it.
+
+use super::{
+    Failure, Output, Shared,
+    mailbox::{Control, Mailbox, Reply, Request, Work},
+};
+use crate::{
+    chain::Chain,
+    engine::{Callee, Engine, Resolved, Scope},
+    error::{Error, ErrorKind, Result},
+    fiber::Operation,
+    id::ContextId,
+    limits::{Fidelity, Limits},
+    native::{Caller, Step},
+    permissions::Permissions,
+    value::{Function, Owner, Value},
+};
+use futures::future::BoxFuture;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use std::time::Duration;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot, watch},
+    time::Instant,
+};
+
+/// What a context is opened with.
+pub(crate) struct Settings {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) name: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) permissions: Permissions,
+    pub(crate) output: Output,
+}
+
+/// What a caller wants of one call, beyond what its chain already has.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wish {
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) fidelity: Option<Fidelity>,
+}
+
+impl Wish {
+    fn on(self, chain: Chain) -> Chain {
+        let own = self.deadline.map(|limit| Instant::now() + limit);
+        Chain { fidelity: self.fidelity.or(chain.fidelity), ..chain }.until(own)
+    }
+}
+
+/// A context as others reach it, from any thread.
+pub(crate) struct Address {
+    caller: Caller,
+    pub(crate) settings: Settings,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) shared: Arc<Shared>,
+    /// Turns true when the context has ended: its interpreter is gone and all is answered.
+    pub(crate) ended: watch::Sender<bool>,
+}
+
+impl Address {
+    pub(crate) fn new(id: ContextId, settings: Settings, shared: Arc<Shared>) -> Arc<Self> {
+        let caller = Caller {
+            context: id,
+            name: settings.name.clone(),
+            permissions: Arc::new(settings.permissions.clone()),
+            broker: shared.token(),
+        };
+        let mailbox = Mailbox::new(settings.limits.concurrent_calls);
+        Arc::new(Self { caller, settings, mailbox, shared, ended: watch::Sender::new(false) })
+    }
+
+    pub(crate) fn id(&self) -> ContextId {
+        self.caller.context
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Sends a call that somebody waits for. From a script or a native it continues their chain and is
+    /// always admitted; from the host it begins one, and waits for room (`patient`) or is refused.
+    pub(crate) async fn call(
+        self: Arc<Self>,
+        work: Work,
+        wish: Wish,
+        patient: bool,
+    ) -> Result<Value> {
+        let Some(chain) = Chain::current() else {
+            let chain = wish.on(Chain::ROOT);
+            let room = if patient { self.mailbox.room().await? } else { self.mailbox.try_room()? };
+            return self.send(work, chain, None, Some(room)).await;
+        };
+        let inherited = chain.deadline;
+        let chain = wish.on(chain.deeper(self.shared.limits.depth)?);
+        self.send(work, chain, inherited, None).await
+    }
+
+    async fn send(
+        &self,
+        work: Work,
+        chain: Chain,
+        inherited: Option<Instant>,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Value> {
+        let (reply, answer) = oneshot::channel();
+        let reply = Reply::To(reply);
+        self.mailbox.request(Request { work, chain, inherited, reply, room })?;
+        // Dropping this future closes the channel: that is how the callee learns that it is cancelled.
+        // An answer that never comes means that the whole context went down with its worker.
+        answer.await.unwrap_or_else(|_| Err(super::mailbox::ended(ErrorKind::Dead)))
+    }
+
+    /// Sends a call that nobody waits for.
+    pub(crate) fn post(&self, work: Work) -> Result<()> {
+        let room = Some(self.mailbox.try_room()?);
+        let (chain, inherited, reply) = (Chain::ROOT, None, Reply::Nobody);
+        self.mailbox.request(Request { work, chain, inherited, reply, room })
+    }
+
+    /// Asks the context to end and waits until it has.
+    pub(crate) async fn close(&self) {
+        let mut ended = self.ended.subscribe();
+        self.mailbox.control(Control::Stop);
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Reports the failure of a call that nobody waits for.
+    pub(crate) fn failed(&self, error: Error) {
+        (self.shared.on_failure)(Failure { context: self.settings.name.clone(), error });
+    }
+
+    /// The function that the context exports as `name`.
+    pub(crate) fn export(&self, name: &str) -> Result<Function> {
+        match self.shared.directory.exported_by(self.id(), name) {
+            Some(Value::Function(function)) => Ok(function),
+            Some(data) => {
+                let kind = data.type_name();
+                Err(Error::new(ErrorKind::Type, format!("`{name}` is no function but a {kind}")))
+            }
+            None if *self.ended.borrow() => Err(super::mailbox::ended(ErrorKind::Dead)),
+            None => {
+                let context = self.name();
+                let message = format!(
+                    "context `{context}` exports no `{name}`; a script does it with \
+                     expose(\"{name}\", ...)"
+                );
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+        }
+    }
+}
+
+impl Owner for Address {
+    fn context(&self) -> ContextId {
+        self.id()
+    }
+
+    fn broker(&self) -> usize {
+        self.shared.token()
+    }
+
+    fn call(
+        self: Arc<Self>,
+        function: Function,
+        args: Vec<Value>,
+    ) -> BoxFuture<'static, Result<Value>> {
+        Box::pin(self.call(Work::Call(function, args), Wish::default(), true))
+    }
+
+    fn release(&self, key: u64) {
+        self.mailbox.control(Control::Release(key));
+    }
+}
+
+/// calog as one interpreter sees it.
+pub(crate) struct ContextScope(pub(crate) Arc<Address>);
+
+impl Scope for ContextScope {
+    fn id(&self) -> ContextId {
+        self.0.id()
+    }
+
+    fn resolve(&self, name: &str) -> Option<Resolved> {
+        self.0.shared.directory.resolve(name)
+    }
+
+    fn call(&self, callee: &Callee, args: &mut [Value]) -> Step {
+        let function = match callee {
+            Callee::Native(native) => return native.call(&self.0.caller, args),
+            Callee::Function(function) => function.clone(),
+            Callee::Name(name) => match self.resolve(name) {
+                Some(Resolved::Native(native)) => return native.call(&self.0.caller, args),
+                Some(Resolved::Function(function)) => function,
+                Some(Resolved::Data(data)) => {
+                    let message = format!("`{name}` is no function but a {}", data.type_name());
+                    return Step::Ready(Err(Error::new(ErrorKind::Type, message)));
+                }
+                Some(Resolved::Namespace) | None => {
+                    let message = format!("nothing is called `{name}`");
+                    return Step::Ready(Err(Error::new(ErrorKind::NotFound, message)));
+                }
+            },
+        };
+        let args = args.iter_mut().map(std::mem::take).collect();
+        Step::Wait(function.call_raw(args))
+    }
+
+    fn function(&self, key: u64) -> Function {
+        Function::new(self.0.clone(), key)
+    }
+
+    fn expose(&self, name: &str, value: Value) -> Result<()> {
+        self.0.shared.directory.expose(self.id(), name, value)
+    }
+
+    fn admit(&self, function: &Function) -> Result<()> {
+        self.0.shared.admit(function)
+    }
+
+    fn print(&self, line: &[u8]) {
+        (self.0.settings.output)(self.0.name(), line);
+    }
+
+    fn read_module(&self, folder: &Path, path: &Path) -> Operation {
+        let (folder, path) = (folder.to_path_buf(), path.to_path_buf());
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || read_beside(&folder, &path));
+            read.await.unwrap_or_else(|_| Err(super::mailbox::ended(ErrorKind::Shutdown)))
+        })
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.0.settings.limits
+    }
+
+    fn fidelity(&self) -> Fidelity {
+        let chosen = Chain::current().and_then(|chain| chain.fidelity);
+        chosen.unwrap_or(self.0.settings.fidelity)
+    }
+
+    fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+}
+
+/// Reads a module that lies in `folder`, also after links are followed.
+fn read_beside(folder: &Path, path: &Path) -> Result<Value> {
+    let folder = folder.canonicalize()?;
+    let found = |error: std::io::Error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, format!("{}: {error}", path.display()))
+    };
+    let whole: PathBuf = folder.join(path).canonicalize().map_err(found)?;
+    if !whole.starts_with(&folder) {
+        let message = format!("{} is outside of the script's folder", path.display());
+        return Err(Error::new(ErrorKind::Denied, message));
+    }
+    let text = std::fs::read(&whole).map_err(found)?;
+    if std::str::from_utf8(&text).is_err() {
+        return Err(Error::new(ErrorKind::Load, format!("{} is not UTF-8", path.display())));
+    }
+    Ok(Value::String(text.into()))
+}

@@ -1,0 +1,246 @@
+//! Who is there: contexts by id, exports by name.
+
+use super::context::Address;
+use crate::{
+    engine::Resolved,
+    error::{Error, ErrorKind, Result},
+    id::ContextId,
+    native::Native,
+    value::Value,
+};
+use dashmap::{DashMap, Entry};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The contexts and names of one broker.
+pub(crate) struct Directory {
+    contexts: Mutex<Slots>,
+    exports: DashMap<Arc<str>, Export>,
+    /// How many exports begin with each namespace (`net` of `net.connect`).
+    namespaces: DashMap<String, usize>,
+    /// Fixed when the broker is built.
+    natives: HashMap<Arc<str>, Arc<Native>>,
+    /// Data of the host, as fixed as the natives.
+    data: HashMap<Arc<str>, Value>,
+    /// The namespaces of both.
+    fixed_namespaces: HashSet<String>,
+}
+
+#[derive(Default)]
+struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    address: Option<Arc<Address>>,
+}
+
+struct Export {
+    owner: ContextId,
+    value: Value,
+}
+
+/// The namespaces of a dotted name: `a` and `a.b` of `a.b.c`.
+fn namespaces(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('.').map(|(at, _)| &name[..at])
+}
+
+/// Is it a name that every language can write: words joined by dots?
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let word = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+            && chars.all(|c| c.is_alphanumeric() || c == '_')
+    };
+    if name.split('.').all(word) {
+        return Ok(());
+    }
+    let message = format!("{name:?} is no name: words of letters, digits and _, joined by dots");
+    Err(Error::new(ErrorKind::Type, message))
+}
+
+impl Directory {
+    /// # Errors
+    /// `denied` if two natives or data have the same name, `type` if one has none that scripts can write.
+    pub(crate) fn new(natives: Vec<Native>, data: Vec<(String, Value)>) -> Result<Self> {
+        let mut directory = Self {
+            contexts: Mutex::default(),
+            exports: DashMap::new(),
+            namespaces: DashMap::new(),
+            natives: HashMap::with_capacity(natives.len()),
+            data: HashMap::with_capacity(data.len()),
+            fixed_namespaces: HashSet::new(),
+        };
+        for native in natives {
+            let name = directory.fix(native.name())?;
+            directory.natives.insert(name, Arc::new(native));
+        }
+        for (name, value) in data {
+            let name = directory.fix(&name)?;
+            directory.data.insert(name, value);
+        }
+        Ok(directory)
+    }
+
+    /// Takes a name for ever.
+    fn fix(&mut self, name: &str) -> Result<Arc<str>> {
+        check_name(name)?;
+        if self.is_fixed(name) {
+            let message = format!("the name `{name}` is registered twice");
+            return Err(Error::new(ErrorKind::Denied, message));
+        }
+        self.fixed_namespaces.extend(namespaces(name).map(String::from));
+        Ok(name.into())
+    }
+
+    fn is_fixed(&self, name: &str) -> bool {
+        self.natives.contains_key(name) || self.data.contains_key(name)
+    }
+
+    /// Only table operations run under the lock, so poison means nothing here.
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a context under a fresh id, which `make` gets to know.
+    ///
+    /// # Errors
+    /// `busy` if there are 2^32 contexts.
+    pub(crate) fn enter(
+        &self,
+        make: impl FnOnce(ContextId) -> Arc<Address>,
+    ) -> Result<Arc<Address>> {
+        let mut table = self.lock();
+        let index = match table.free.pop() {
+            Some(index) => index,
+            None => {
+                let full = |_| Error::new(ErrorKind::Busy, "no free slot for another context");
+                let index = u32::try_from(table.slots.len()).map_err(full)?;
+                table.slots.push(Slot::default());
+                index
+            }
+        };
+        let slot = &mut table.slots[index as usize];
+        // Slot numbers begin at 1: id 0 is the host.
+        let address = make(ContextId::new(index + 1, slot.generation));
+        slot.address = Some(address.clone());
+        Ok(address)
+    }
+
+    /// Forgets a context and all that it exports; its id is stale from now on.
+    pub(crate) fn leave(&self, id: ContextId) {
+        let mut table = self.lock();
+        let index = id.slot().wrapping_sub(1);
+        let Some(slot) = table.slots.get_mut(index as usize) else { return };
+        if slot.generation != id.generation() || slot.address.is_none() {
+            return;
+        }
+        let address = slot.address.take();
+        // A slot whose generations are used up is not used again: an id must never come back.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            table.free.push(index);
+        }
+        drop(table);
+        let mut exports = Vec::new();
+        self.exports.retain(|name, export| {
+            if export.owner != id {
+                return true;
+            }
+            exports.push((name.clone(), std::mem::take(&mut export.value)));
+            false
+        });
+        for (name, _) in &exports {
+            self.count_namespaces(name, false);
+        }
+        drop((address, exports));
+    }
+
+    /// The context behind an id; `None` if it is stale.
+    pub(crate) fn context(&self, id: ContextId) -> Option<Arc<Address>> {
+        let table = self.lock();
+        let slot = table.slots.get(id.slot().checked_sub(1)? as usize)?;
+        (slot.generation == id.generation()).then(|| slot.address.clone()).flatten()
+    }
+
+    /// Every context that is there now.
+    pub(crate) fn contexts(&self) -> Vec<Arc<Address>> {
+        self.lock().slots.iter().filter_map(|slot| slot.address.clone()).collect()
+    }
+
+    fn count_namespaces(&self, name: &str, up: bool) {
+        for namespace in namespaces(name) {
+            match self.namespaces.entry(namespace.to_string()) {
+                Entry::Occupied(entry) if !up && *entry.get() <= 1 => drop(entry.remove()),
+                Entry::Occupied(mut entry) if up => *entry.get_mut() += 1,
+                Entry::Occupied(mut entry) => *entry.get_mut() -= 1,
+                Entry::Vacant(entry) => drop(entry.insert(1)),
+            }
+        }
+    }
+
+    /// Publishes `value` as `name` for context `owner`.
+    pub(crate) fn expose(&self, owner: ContextId, name: &str, value: Value) -> Result<()> {
+        check_name(name)?;
+        let taken = |by: &str| {
+            Err(Error::new(ErrorKind::Denied, format!("the name `{name}` belongs to {by}")))
+        };
+        if self.is_fixed(name) {
+            return taken("the host");
+        }
+        let before = match self.exports.entry(name.into()) {
+            Entry::Occupied(entry) if entry.get().owner != owner => {
+                let by = self.context(entry.get().owner).map(|a| a.name().to_string());
+                return taken(&format!("context `{}`", by.as_deref().unwrap_or("that is closing")));
+            }
+            Entry::Occupied(mut entry) => Some(entry.insert(Export { owner, value })),
+            Entry::Vacant(entry) => {
+                entry.insert(Export { owner, value });
+                None
+            }
+        };
+        if before.is_none() {
+            self.count_namespaces(name, true);
+        }
+        // What it replaces is dropped here, not under the map's lock: a drop may run a release.
+        drop(before);
+        Ok(())
+    }
+
+    /// What `name` stands for.
+    pub(crate) fn resolve(&self, name: &str) -> Option<Resolved> {
+        if let Some(native) = self.natives.get(name) {
+            return Some(Resolved::Native(native.clone()));
+        }
+        if let Some(data) = self.data.get(name) {
+            return Some(Resolved::Data(data.clone()));
+        }
+        if let Some(export) = self.exports.get(name) {
+            return Some(match &export.value {
+                Value::Function(function) => Resolved::Function(function.clone()),
+                data => Resolved::Data(data.clone()),
+            });
+        }
+        let namespace = self.fixed_namespaces.contains(name) || self.namespaces.contains_key(name);
+        namespace.then_some(Resolved::Namespace)
+    }
+
+    /// What context `owner` exports as `name`.
+    pub(crate) fn exported_by(&self, owner: ContextId, name: &str) -> Option<Value> {
+        let export = self.exports.get(name)?;
+        (export.owner == owner).then(|| export.value.clone())
+    }
+
+    /// All names that scripts see, sorted: what a shell completes.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.natives.keys().chain(self.data.keys()).map(ToString::to_string).collect();
+        names.extend(self.exports.iter().map(|export| export.key().to_string()));
+        names.sort_unstable();
+        names
+    }
+}

@@ -1,0 +1,236 @@
+//! The runtime: contexts as actors on workers.
+//!
+//! - `worker`: threads with a `LocalSet`, or the caller's own.
+//! - `actor`: the loop of a context; the only place that enters an interpreter.
+//! - `mailbox`: the queue before it. `context`: its address, and calog as its interpreter sees it.
+//! - `directory`: contexts by id, exports by name.
+//! - `watchdog`: ends slices.
+
+mod actor;
+mod context;
+mod directory;
+mod mailbox;
+mod watchdog;
+mod worker;
+
+pub(crate) use context::{Address, Settings, Wish};
+pub(crate) use directory::Directory;
+pub use mailbox::Usage;
+pub(crate) use mailbox::{Control, Work, ended};
+
+use crate::{
+    engine::Engine,
+    error::{Error, ErrorKind, Result},
+    fiber::Slots,
+    limits::{Fidelity, Limits},
+    native::Native,
+    value::{Function, Value},
+};
+use futures::future::join_all;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::oneshot, task::LocalSet, time::Instant};
+use worker::{Job, Thread};
+
+/// Where the output of scripts goes: the context's name and one line without its end.
+pub(crate) type Output = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
+
+/// A call that failed while nobody waited for it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The name of the context whose call it was.
+    pub context: Arc<str>,
+    /// What went wrong.
+    pub error: Error,
+}
+
+/// What all parts of one broker share.
+pub(crate) struct Shared {
+    pub(crate) directory: Directory,
+    pub(crate) engines: Vec<Arc<dyn Engine>>,
+    pub(crate) limits: Limits,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) output: Output,
+    pub(crate) on_failure: Box<dyn Fn(Failure) + Send + Sync>,
+    /// One for each worker.
+    jobs: Vec<async_channel::Sender<Job>>,
+    /// Where the next context goes: round robin.
+    next: AtomicUsize,
+    closing: AtomicBool,
+}
+
+/// What a broker is built from.
+pub(crate) struct Parts {
+    pub(crate) natives: Vec<Native>,
+    pub(crate) data: Vec<(String, Value)>,
+    pub(crate) engines: Vec<Arc<dyn Engine>>,
+    pub(crate) limits: Limits,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) output: Output,
+    pub(crate) on_failure: Box<dyn Fn(Failure) + Send + Sync>,
+}
+
+/// A running broker: what its last face holds. Dropping it ends everything.
+pub(crate) struct Runtime {
+    pub(crate) shared: Arc<Shared>,
+    threads: Mutex<Vec<Thread>>,
+}
+
+impl Runtime {
+    /// Starts `workers` threads.
+    ///
+    /// # Errors
+    /// `denied` or `type` for the names of natives, `io` if the system refuses a thread.
+    pub(crate) fn threaded(parts: Parts, workers: usize) -> Result<Self> {
+        let slots = Arc::new(Slots::default());
+        watchdog::start(&slots, parts.limits.slice.max(Duration::from_micros(100)))?;
+        let (jobs, receivers): (Vec<_>, Vec<_>) =
+            (0..workers.max(1)).map(|_| async_channel::unbounded()).unzip();
+        let shared = Shared::new(parts, jobs)?;
+        let mut threads = Vec::with_capacity(receivers.len());
+        for (index, receiver) in receivers.into_iter().enumerate() {
+            threads.push(Thread::start(index, receiver, slots.clone())?);
+        }
+        Ok(Self { shared, threads: Mutex::new(threads) })
+    }
+
+    /// Runs everything on `local`, whoever drives that.
+    ///
+    /// # Errors
+    /// `denied` or `type` for the names of natives.
+    pub(crate) fn inline(parts: Parts, local: &LocalSet) -> Result<Self> {
+        let (jobs, receiver) = async_channel::unbounded();
+        let shared = Shared::new(parts, vec![jobs])?;
+        drop(local.spawn_local(worker::serve(receiver)));
+        Ok(Self { shared, threads: Mutex::default() })
+    }
+
+    /// Ends everything, and waits for it.
+    ///
+    /// # Errors
+    /// `timeout` if a worker has not ended by then; it goes on ending by itself.
+    pub(crate) async fn shutdown(&self, limit: Duration) -> Result<()> {
+        let until = Instant::now() + limit;
+        let late = |what: &str| Error::new(ErrorKind::Timeout, format!("{what} did not end in time"));
+        self.shared.closing.store(true, Ordering::Release);
+        let contexts = self.shared.directory.contexts();
+        let ends = join_all(contexts.iter().map(|context| context.close()));
+        let in_time = tokio::time::timeout_at(until, ends).await;
+        self.shared.close_jobs();
+        in_time.map_err(|_| late("a context"))?;
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut thread in threads {
+            let ended = tokio::time::timeout_at(until, &mut thread.ended).await;
+            let _ = ended.map_err(|_| late("a worker"))?;
+            thread.join();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Runtime {
+    /// The workers answer what is open and end by themselves; nobody waits for them here, since a drop
+    /// may happen on a thread that they need.
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        for context in self.shared.directory.contexts() {
+            context.mailbox.control(Control::Stop);
+        }
+        self.shared.close_jobs();
+    }
+}
+
+impl Shared {
+    fn new(parts: Parts, jobs: Vec<async_channel::Sender<Job>>) -> Result<Arc<Self>> {
+        let Parts { natives, data, engines, limits, fidelity, output, on_failure } = parts;
+        Ok(Arc::new(Self {
+            directory: Directory::new(natives, data)?,
+            engines,
+            limits,
+            fidelity,
+            output,
+            on_failure,
+            jobs,
+            next: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+        }))
+    }
+
+    /// Tells the brokers of a process apart while they live: nothing else has this address.
+    pub(crate) fn token(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Why a context ends now.
+    pub(crate) fn why_ended(&self) -> ErrorKind {
+        match self.closing.load(Ordering::Acquire) {
+            true => ErrorKind::Shutdown,
+            false => ErrorKind::Dead,
+        }
+    }
+
+    /// Is `function` one of this broker's?
+    pub(crate) fn admit(&self, function: &Function) -> Result<()> {
+        if function.broker() == self.token() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, "the function belongs to another broker"))
+    }
+
+    fn close_jobs(&self) {
+        for jobs in &self.jobs {
+            jobs.close();
+        }
+    }
+
+    /// Opens a context on `worker`, or on the next one in turn.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        settings: Settings,
+        worker: Option<usize>,
+    ) -> Result<Arc<Address>> {
+        let count = self.jobs.len();
+        let worker = match worker {
+            Some(worker) if worker >= count => {
+                let message = format!("no worker {worker}: there are {count}");
+                return Err(Error::new(ErrorKind::Range, message));
+            }
+            Some(worker) => worker,
+            None => self.next.fetch_add(1, Ordering::Relaxed) % count,
+        };
+        let enter = |id| Address::new(id, settings, self.clone());
+        let entered = Entered(Some(self.directory.enter(enter)?));
+        let Some(address) = entered.0.clone() else { return Err(ended(ErrorKind::Dead)) };
+        let (opened, open) = oneshot::channel();
+        let job = Job { address: address.clone(), opened };
+        let sent = self.jobs[worker].try_send(job).is_ok();
+        let result = if sent { open.await } else { Ok(Err(ended(ErrorKind::Shutdown))) };
+        result.unwrap_or_else(|_| Err(ended(ErrorKind::Shutdown)))?;
+        entered.keep();
+        Ok(address)
+    }
+}
+
+/// Takes a context out of the directory again unless it was opened.
+struct Entered(Option<Arc<Address>>);
+
+impl Entered {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(address) = self.0.take() {
+            address.shared.directory.leave(address.id());
+        }
+    }
+}

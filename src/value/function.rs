@@ -1,0 +1,107 @@
+//! A counted handle to a function of a script.
+
+use super::{FromValue, IntoArgs, Value};
+use crate::{error::Result, id::ContextId};
+use futures::future::BoxFuture;
+use std::{fmt, sync::Arc};
+
+/// The side that owns functions: a context, as the handles of its functions see it.
+///
+/// The runtime implements it; the handle knows no more than this, so that values need no runtime.
+pub trait Owner: Send + Sync {
+    /// The owning context.
+    fn context(&self) -> ContextId;
+    /// A number that tells the brokers of a process apart while they live.
+    fn broker(&self) -> usize;
+    /// Calls `function`, which is one of this owner's, on the owner's worker, and keeps the handle until
+    /// the answer is there. Nothing happens before the first poll; dropping the future cancels the call.
+    fn call(
+        self: Arc<Self>,
+        function: Function,
+        args: Vec<Value>,
+    ) -> BoxFuture<'static, Result<Value>>;
+    /// The last handle of function `key` is gone. From any thread; must not block.
+    fn release(&self, key: u64);
+}
+
+/// A counted handle to a script's function. Cloning it shares the handle; calling it runs the function
+/// on its owner, wherever the caller is; the last drop, on any thread, releases it there.
+///
+/// Scripts get it as a function of their own language. A handle whose owner has closed stays
+/// harmless: a call is an error of kind [`dead`](crate::ErrorKind::Dead).
+#[derive(Clone)]
+pub struct Function(Arc<Handle>);
+
+struct Handle {
+    owner: Arc<dyn Owner>,
+    key: u64,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.owner.release(self.key);
+    }
+}
+
+impl Function {
+    /// The handle of function `key` of `owner`, to be released once the last clone is dropped.
+    pub fn new(owner: Arc<dyn Owner>, key: u64) -> Self {
+        Self(Arc::new(Handle { owner, key }))
+    }
+
+    /// The context that owns the function.
+    pub fn context(&self) -> ContextId {
+        self.0.owner.context()
+    }
+
+    /// The owner's key of the function.
+    pub fn key(&self) -> u64 {
+        self.0.key
+    }
+
+    /// Tells the brokers of a process apart.
+    pub(crate) fn broker(&self) -> usize {
+        self.0.owner.broker()
+    }
+
+    /// Calls the function and converts what it returns.
+    ///
+    /// From within a native, the call belongs to the chain of calls that the native serves: it
+    /// inherits the deadline and is one step deeper.
+    ///
+    /// # Errors
+    /// What the function raises; `dead` if its context has closed; `type` and the like if its result
+    /// is not an `R`.
+    ///
+    /// # Cancel safety
+    /// Nothing happens before the first poll. Dropping the future cancels the script's call: it
+    /// unwinds and what it had done stays done.
+    pub fn call<R: FromValue + 'static>(
+        &self,
+        args: impl IntoArgs,
+    ) -> BoxFuture<'static, Result<R>> {
+        let call = args.into_args().map(|args| self.call_raw(args));
+        Box::pin(async move { R::from_value(call?.await?).map_err(|error| error.at("result")) })
+    }
+
+    /// Calls the function with plain values. The handle lives until the call is answered.
+    pub fn call_raw(&self, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
+        self.0.owner.clone().call(self.clone(), args)
+    }
+}
+
+/// Handles are equal if they are the same handle, or name the same function of the same owner.
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.key() == other.key()
+                && self.context() == other.context()
+                && self.broker() == other.broker())
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Function({}#{})", self.context(), self.key())
+    }
+}
