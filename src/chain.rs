@@ -14,6 +14,8 @@ use crate::{
 /// [`Function`](crate::Function) continues the chain without having to be told.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain {
+    /// Tells the chains of one broker apart.
+    pub number: u64,
     /// How many calls deep: 0 for a call from the host.
     pub depth: u32,
     /// When the chain must have ended. One timer, at the call that set it, watches over all below.
@@ -27,9 +29,6 @@ thread_local! {
 }
 
 impl Chain {
-    /// A call from the host.
-    pub const ROOT: Self = Self { depth: 0, deadline: None, fidelity: None };
-
     /// The chain that the running code works for; `None` in code of the host.
     pub fn current() -> Option<Self> {
         CURRENT.get()

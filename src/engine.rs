@@ -9,15 +9,17 @@
 //! futures; the runtime cannot tell them apart.
 
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     fiber::Operation,
     id::ContextId,
     limits::{Fidelity, Limits},
     native::{Caller, Native, Step},
-    value::{Function, Value},
+    value::{Function, Value, WeakFunction},
 };
 use futures::future::LocalBoxFuture;
 use std::{
+    cell::RefCell,
+    fmt,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
@@ -56,6 +58,30 @@ pub struct Source {
     pub text: String,
     /// The folder whose files the script may import, if it came from a file.
     pub folder: Option<PathBuf>,
+    /// Does anybody want what the script returns? If not, it need not be able to leave the context.
+    pub wants_result: bool,
+}
+
+impl Source {
+    /// The text of a script file: UTF-8, without a byte order mark, and with the first line blank if it
+    /// begins with `#!`, so that line numbers stay.
+    ///
+    /// # Errors
+    /// `load` if it is not UTF-8; the message names `shown` and the line.
+    pub fn decode(bytes: Vec<u8>, shown: impl fmt::Display) -> Result<String> {
+        let mut text = String::from_utf8(bytes).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            Error::new(ErrorKind::Load, format!("{shown}:{line}: not UTF-8"))
+        })?;
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        if text.starts_with("#!") {
+            text.replace_range(..text.find('\n').unwrap_or(text.len()), "");
+        }
+        Ok(text)
+    }
 }
 
 /// One instance of a language, inside one context.
@@ -98,7 +124,10 @@ pub enum Resolved {
     /// Data that a script exports.
     Data(Value),
     /// Not a name itself, but the beginning of some (`net` of `net.connect`).
-    Namespace,
+    Namespace {
+        /// It begins names of the host, which cannot change; else it comes and goes with exports.
+        fixed: bool,
+    },
 }
 
 /// What a script calls.
@@ -109,13 +138,56 @@ pub enum Callee {
     /// A function value.
     Function(Function),
     /// Whatever has the name when the call is made.
-    Name(Arc<str>),
+    Name(Named),
+}
+
+/// A name that is called again and again: it remembers what it stood for, as long as no export changes.
+#[derive(Clone)]
+pub struct Named {
+    name: Arc<str>,
+    /// What it stood for, and [when](Scope::epoch).
+    seen: RefCell<Option<(u64, WeakFunction)>>,
+}
+
+impl Named {
+    /// Nothing is looked up before the first call.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), seen: RefCell::new(None) }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The function that the name stood for at `epoch`, if it was seen then.
+    pub(crate) fn seen_at(&self, epoch: u64) -> Option<Function> {
+        match &*self.seen.borrow() {
+            Some((seen, function)) if *seen == epoch => function.upgrade(),
+            _ => None,
+        }
+    }
+
+    /// Remembers what the name stood for at `epoch`.
+    pub(crate) fn see(&self, epoch: u64, function: &Function) {
+        self.seen.replace(Some((epoch, function.downgrade())));
+    }
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.name, f)
+    }
 }
 
 /// All that an interpreter sees of calog.
 pub trait Scope {
     /// The context of the interpreter.
     fn id(&self) -> ContextId;
+
+    /// A number that changes whenever any export does: what was resolved under it still holds while it is
+    /// the same, if it was read before.
+    fn epoch(&self) -> u64;
 
     /// What `name` stands for now, if anything.
     fn resolve(&self, name: &str) -> Option<Resolved>;

@@ -211,6 +211,11 @@ impl Error {
         &self.0.trace
     }
 
+    /// Only the trace.
+    pub(crate) fn into_trace(self) -> Vec<Frame> {
+        self.0.trace
+    }
+
     /// The same error with a payload.
     pub fn with_payload(mut self, payload: Value) -> Self {
         self.0.payload = payload;
@@ -263,10 +268,7 @@ impl std::error::Error for Error {}
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (&self.0, &other.0);
-        a.kind == b.kind
-            && a.message == b.message
-            && a.payload == b.payload
-            && a.trace == b.trace
+        a.kind == b.kind && a.message == b.message && a.payload == b.payload && a.trace == b.trace
     }
 }
 

@@ -165,3 +165,11 @@ impl Host {
         }
     }
 }
+
+impl Drop for Host {
+    /// Calls that still wait fail now: nobody will run them.
+    fn drop(&mut self) {
+        self.events.close();
+        while self.events.try_recv().is_ok() {}
+    }
+}

@@ -30,7 +30,8 @@ pub struct Limits {
     /// purpose, and far less than memory allows. The broker's own setting counts. Past it: `depth`.
     pub depth: u32,
     /// How deep a value may be nested when it crosses. Default 64, half of what serde_json takes by
-    /// default. The broker's own setting counts. Past it: `range`.
+    /// default; at the most [`MOST_VALUE_DEPTH`](Self::MOST_VALUE_DEPTH). The broker's own setting
+    /// counts. Past it: `range`.
     pub value_depth: usize,
     /// How many bytes the strings and slots of one crossing value may take together. Default
     /// 64 MiB. Past it: `range`.
@@ -57,6 +58,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The most that `value_depth` can be: what is nested deeper would not fit on the stack of a call.
+    pub const MOST_VALUE_DEPTH: usize = 200;
+
     /// Sets [`memory_bytes`](Self::memory_bytes).
     pub fn memory_bytes(mut self, bytes: usize) -> Self {
         self.memory_bytes = bytes;

@@ -6,6 +6,7 @@
 //! it. Too few and too many arguments are errors of kind `arity`; an `Option` may be left out.
 
 use crate::{
+    chain::Chain,
     error::{Error, ErrorKind, Frame, Result},
     fiber::Operation,
     id::ContextId,
@@ -77,10 +78,11 @@ pub struct Arguments<'a> {
 
 impl Arguments<'_> {
     /// The next value; `None` if there is no more.
-    fn next(&mut self) -> Option<Value> {
+    #[inline]
+    fn next(&mut self) -> Option<&mut Value> {
         let slot = self.values.get_mut(self.taken)?;
         self.taken += 1;
-        Some(std::mem::take(slot))
+        Some(slot)
     }
 }
 
@@ -94,10 +96,11 @@ pub trait Argument: Sized {
 }
 
 impl<T: FromValue> Argument for T {
+    #[inline]
     fn take(args: &mut Arguments<'_>) -> Result<Self> {
         match args.next() {
-            Some(value) => {
-                T::from_value(value).map_err(|e| e.at(format_args!("args[{}]", args.taken)))
+            Some(slot) => {
+                T::take_from(slot).map_err(|e| e.at(format_args!("args[{}]", args.taken)))
             }
             None => T::missing().map_err(|e| e.at(format_args!("args[{}]", args.taken + 1))),
         }
@@ -253,7 +256,13 @@ impl Native {
         Self::later(name, move |args| {
             let (handler, parameters) = (handler.clone(), P::take_all(args)?);
             Ok(async move {
+                // What it calls back belongs to the chain of its caller.
+                let chain = Chain::current();
                 let work = move || handler.call(parameters).into_value();
+                let work = move || match chain {
+                    Some(chain) => chain.run(work),
+                    None => work(),
+                };
                 match tokio::task::spawn_blocking(work).await {
                     Ok(result) => result,
                     Err(error) if error.is_panic() => Err(Error::from_panic(&*error.into_panic())),
@@ -303,13 +312,15 @@ impl Native {
     pub fn call(&self, caller: &Caller, args: &mut [Value]) -> Step {
         let args = Arguments { caller, values: args, taken: 0 };
         let step = catch_unwind(AssertUnwindSafe(|| match &self.run {
-            Run::Now(run) => run(args).map(Ok),
-            Run::Later(start) => start(args).map(Err),
+            Run::Now(run) => Step::Ready(run(args)),
+            Run::Later(start) => match start(args) {
+                Ok(operation) => Step::Wait(operation),
+                Err(error) => Step::Ready(Err(error)),
+            },
         }));
         match step {
-            Ok(Ok(Ok(value))) => Step::Ready(Ok(value)),
-            Ok(Ok(Err(operation))) => Step::Wait(operation),
-            Ok(Err(error)) => self.failed(error),
+            Ok(Step::Ready(Err(error))) => self.failed(error),
+            Ok(step) => step,
             Err(panic) => self.failed(Error::from_panic(&*panic)),
         }
     }

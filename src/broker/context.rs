@@ -64,7 +64,7 @@ impl Context {
     /// # }
     /// ```
     pub fn call<R: FromValue>(&self, name: &str, args: impl IntoArgs) -> Call<R> {
-        Call::function(self.0.export(name), args, |_| Some(self.0.clone()))
+        Call::function(self.0.export(name), args, |id| self.0.owner(id))
     }
 
     /// Compiles and runs `source` in the context; the result is what it returns.
@@ -86,7 +86,8 @@ impl Context {
     /// # Cancel safety
     /// That of [`eval`](Self::eval).
     pub fn eval_as<R: FromValue>(&self, name: &str, source: &str) -> Call<R> {
-        let source = Source { name: name.into(), text: source.into(), folder: None };
+        let (name, text) = (name.into(), source.into());
+        let source = Source { name, text, folder: None, wants_result: true };
         Call::new(Ok((self.0.clone(), Work::Load(source))))
     }
 
@@ -102,7 +103,8 @@ impl Context {
     /// `dead` or `shutdown` if it has closed.
     pub fn post(&self, name: &str, args: impl IntoArgs) -> Result<()> {
         let function = self.0.export(name)?;
-        self.0.post(Work::Call(function, args.into_args()?))
+        let owner = self.0.owner(function.context()).ok_or_else(|| ended(ErrorKind::Dead))?;
+        owner.post(Work::Call(function, args.into_args()?))
     }
 
     /// A handle to a function that the context exports as `name`.
@@ -123,7 +125,7 @@ impl Context {
     pub async fn usage(&self) -> Result<Usage> {
         let (reply, usage) = oneshot::channel();
         self.0.mailbox.control(Control::Inspect(reply));
-        usage.await.map_err(|_| ended(ErrorKind::Dead))
+        usage.await.map_err(|_| self.0.mailbox.why_closed())
     }
 
     /// Closes the context: calls that are queued, running or suspended are answered with `dead`, scripts

@@ -94,7 +94,7 @@ impl Broker {
                 let message = format!("`{name}` is a native: call it in Rust");
                 Err(Error::new(ErrorKind::Unsupported, message))
             }
-            Some(Resolved::Namespace) | None => {
+            Some(Resolved::Namespace { .. }) | None => {
                 let message = format!("no script exports `{name}`");
                 Err(Error::new(ErrorKind::NotFound, message))
             }
@@ -109,7 +109,7 @@ impl Broker {
         match self.0.shared.directory.resolve(name)? {
             Resolved::Function(function) => Some(Value::Function(function)),
             Resolved::Data(data) => Some(data),
-            Resolved::Native(_) | Resolved::Namespace => None,
+            Resolved::Native(_) | Resolved::Namespace { .. } => None,
         }
     }
 
@@ -124,7 +124,8 @@ impl Broker {
     /// `dead` if it has closed, even if another context has its slot now.
     pub fn context(&self, id: ContextId) -> Result<Context> {
         let context = self.0.shared.directory.context(id).map(Context);
-        context.ok_or_else(|| Error::new(ErrorKind::Dead, format!("context {id} is closed")))
+        context
+            .ok_or_else(|| Error::new(self.0.shared.why_ended(), format!("context {id} is closed")))
     }
 
     /// Every context that is open now.

@@ -120,7 +120,8 @@ impl Open {
                 (engine, Some(read(&path)?))
             }
         };
-        let stem = |source: &Source| Some(Path::new(&source.name).file_stem()?.to_str()?.to_string());
+        let stem =
+            |source: &Source| Some(Path::new(&source.name).file_stem()?.to_str()?.to_string());
         let name = self.name.or_else(|| stem(source.as_ref()?));
         let settings = Settings {
             name: name.unwrap_or_else(|| engine.name().to_string()).into(),
@@ -225,14 +226,7 @@ fn read(path: &Path) -> Result<Source> {
         }
         _ => Error::new(ErrorKind::Io, format!("{shown}: {error}")),
     })?;
-    let text = String::from_utf8(text).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        Error::new(ErrorKind::Load, format!("{shown}:{line}: not UTF-8"))
-    })?;
+    let text = Source::decode(text, path.display())?;
     if text.trim().is_empty() {
         return Err(Error::new(ErrorKind::Load, format!("{shown} is empty")));
     }
@@ -240,5 +234,5 @@ fn read(path: &Path) -> Result<Source> {
         true => PathBuf::from("."),
         false => parent.to_path_buf(),
     });
-    Ok(Source { name: shown.to_string(), text, folder })
+    Ok(Source { name: path.display().to_string(), text, folder, wants_result: false })
 }

@@ -124,7 +124,6 @@ impl Slot {
         }
         before
     }
-
 }
 
 /// The slots of all workers that one watchdog watches.

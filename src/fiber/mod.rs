@@ -24,13 +24,10 @@ pub(crate) use interrupt::{Slots, Target, expired, running};
 pub use turn::Turn;
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Frame, Result},
     value::Value,
 };
-use corosensei::{
-    Coroutine, CoroutineResult, Yielder,
-    stack::DefaultStack,
-};
+use corosensei::{Coroutine, CoroutineResult, Yielder, stack::DefaultStack};
 use futures::future::LocalBoxFuture;
 use std::{
     cell::{Cell, RefCell},
@@ -44,9 +41,10 @@ use std::{
 };
 
 /// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
-/// under nested pattern matching and 431 KiB was the high water mark, so 1 MiB leaves half unused.
-/// The pages are touched on demand; an idle stack costs one.
-pub const STACK_BYTES: usize = 1 << 20;
+/// under nested pattern matching and 431 KiB was the high water mark, so 1 MiB leaves half unused; in
+/// a debug build C is not optimised and takes several times as much. The pages are touched on demand;
+/// an idle stack costs one.
+pub const STACK_BYTES: usize = if cfg!(debug_assertions) { 4 << 20 } else { 1 << 20 };
 
 /// How long a cancelled script may run its `__close` handlers and `finally` blocks before it is
 /// ended at its next instruction.
@@ -59,6 +57,10 @@ const POOLED_STACKS: usize = 256;
 pub type Operation = LocalBoxFuture<'static, Result<Value>>;
 
 thread_local! {
+    /// Where the fiber was that was ended last.
+    static LAST_TRACE: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    /// When the handlers of fibers that end together must have ended.
+    static TOGETHER: Cell<Option<Instant>> = const { Cell::new(None) };
     static CURRENT: Cell<*const Control> = const { Cell::new(ptr::null()) };
     static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
@@ -69,7 +71,7 @@ pub fn cancelled() -> Error {
 }
 
 /// The part of a fiber that the code running on it can see.
-pub struct Control {
+pub(crate) struct Control {
     /// Where to suspend to; set by the first instruction on the fiber.
     yielder: Cell<*const Yielder<(), ()>>,
     /// The waker of the poll that is running the fiber now. Only valid inside `resume`.
@@ -86,11 +88,11 @@ pub struct Control {
     /// What an interrupt should poke when this fiber runs; kept here while it is suspended.
     target: Cell<Target>,
     /// A word for the engine whose call this is (Lua: the call's own Lua thread).
-    pub tag: Cell<*const ()>,
+    pub(crate) tag: Cell<*const ()>,
 }
 
 /// Runs `f` with the control block of the fiber that runs now, if one does.
-pub fn with_current<R>(f: impl FnOnce(&Control) -> R) -> Option<R> {
+pub(crate) fn with_current<R>(f: impl FnOnce(&Control) -> R) -> Option<R> {
     let current = CURRENT.get();
     // SAFETY: by rule 1 `CURRENT` is null or points into the `Rc<Shared>` of the fiber whose `resume`
     // is on this thread's stack below us. `resume` borrows that fiber until it returns, so the block
@@ -118,12 +120,12 @@ impl Control {
     }
 
     /// Is the fiber being ended?
-    pub fn is_dying(&self) -> bool {
+    pub(crate) fn is_dying(&self) -> bool {
         self.dying.get().is_some()
     }
 
     /// Is it being ended, and may its handlers still run?
-    pub fn in_grace(&self) -> bool {
+    pub(crate) fn in_grace(&self) -> bool {
         self.dying.get().is_some_and(|until| Instant::now() < until)
     }
 
@@ -150,17 +152,17 @@ impl Control {
     }
 
     /// Leaves `operation` for the next [`wait`](Self::wait).
-    pub fn begin(&self, operation: Operation) {
+    pub(crate) fn begin(&self, operation: Operation) {
         *self.operation.borrow_mut() = Some(operation);
     }
 
     /// Leaves an outcome as if an operation had ended with it.
-    pub fn settle(&self, outcome: Result<Value>) {
+    pub(crate) fn settle(&self, outcome: Result<Value>) {
         self.outcome.set(Some(outcome));
     }
 
     /// How the last operation ended. Asked without one, or twice, it is `cancelled`.
-    pub fn take_outcome(&self) -> Result<Value> {
+    pub(crate) fn take_outcome(&self) -> Result<Value> {
         self.outcome.take().unwrap_or_else(|| Err(cancelled()))
     }
 
@@ -178,7 +180,7 @@ impl Control {
     ///
     /// A raw C function may call it: across the suspend no value with a destructor is on the stack,
     /// and a panic of the operation becomes its outcome instead of unwinding.
-    pub fn wait(&self) {
+    pub(crate) fn wait(&self) {
         let outcome = self.drive(|cx| {
             let mut slot = self.operation.borrow_mut();
             let Some(operation) = slot.as_mut() else { return Poll::Ready(Err(cancelled())) };
@@ -214,6 +216,21 @@ pub fn yield_now() -> bool {
         !control.is_dying()
     })
     .unwrap_or(true)
+}
+
+/// Runs `f`, which drops many fibers: their handlers share one [`GRACE`], so that the end of a context
+/// takes no longer for a thousand calls than for one.
+pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {
+    TOGETHER.set(Some(Instant::now() + GRACE));
+    let result = f();
+    TOGETHER.set(None);
+    result
+}
+
+/// Where the fiber was that was ended last on this thread, if its engine told: the trace for the error
+/// that the caller gets instead of the fiber's own.
+pub(crate) fn take_last_trace() -> Vec<Frame> {
+    LAST_TRACE.take()
 }
 
 /// What the fiber and its future share: one allocation a call.
@@ -300,12 +317,16 @@ impl<R> Fiber<R> {
             }
             return;
         }
-        self.shared.control.dying.set(Some(Instant::now() + GRACE));
+        let until = TOGETHER.get().unwrap_or_else(|| Instant::now() + GRACE);
+        self.shared.control.dying.set(Some(until));
         self.shared.control.waker.set(Waker::noop());
         // A dying fiber never suspends of its own accord: one resume ends it. The few more are for an
         // engine that breaks rule 3 in a way that time may mend.
         for _ in 0..8 {
             if self.resume() {
+                if let Some(Err(error)) = self.shared.result.take() {
+                    LAST_TRACE.set(error.into_trace());
+                }
                 return;
             }
         }

@@ -26,8 +26,9 @@ fn waits_by_suspending() {
 
 #[test]
 fn many_suspend_in_any_order() {
-    let mut fibers: Vec<_> =
-        (0..100u32).map(|n| spawn(move || block_on(after(n % 7)).map(|v| v + n)).unwrap()).collect();
+    let mut fibers: Vec<_> = (0..100u32)
+        .map(|n| spawn(move || block_on(after(n % 7)).map(|v| v + n)).unwrap())
+        .collect();
     let mut done = vec![None; 100];
     for round in 0..8 {
         for n in (0..100).rev() {
@@ -140,30 +141,36 @@ fn a_preempted_call_keeps_the_turn() {
     let turn = Turn::default();
     let log = Rc::new(RefCell::new(Vec::new()));
     let (a_log, b_log, c_log) = (log.clone(), log.clone(), log.clone());
-    let mut a = Box::pin(turn.take(
-        spawn(move || {
-            a_log.borrow_mut().push("a1");
-            yield_now();
-            a_log.borrow_mut().push("a2");
-            Ok(())
-        })
-        .unwrap(),
-    ));
-    let mut b = Box::pin(turn.take(
-        spawn(move || {
-            b_log.borrow_mut().push("b");
-            Ok(())
-        })
-        .unwrap(),
-    ));
-    let mut c = Box::pin(turn.take(
-        spawn(move || {
-            let _ = block_on(std::future::pending::<()>());
-            c_log.borrow_mut().push("c ended");
-            Ok(())
-        })
-        .unwrap(),
-    ));
+    let mut a = Box::pin(
+        turn.take(
+            spawn(move || {
+                a_log.borrow_mut().push("a1");
+                yield_now();
+                a_log.borrow_mut().push("a2");
+                Ok(())
+            })
+            .unwrap(),
+        ),
+    );
+    let mut b = Box::pin(
+        turn.take(
+            spawn(move || {
+                b_log.borrow_mut().push("b");
+                Ok(())
+            })
+            .unwrap(),
+        ),
+    );
+    let mut c = Box::pin(
+        turn.take(
+            spawn(move || {
+                let _ = block_on(std::future::pending::<()>());
+                c_log.borrow_mut().push("c ended");
+                Ok(())
+            })
+            .unwrap(),
+        ),
+    );
     let bell = std::sync::Arc::new(Bell::default());
     let waker = Waker::from(bell.clone());
     let cx = &mut Context::from_waker(&waker);

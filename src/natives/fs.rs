@@ -18,7 +18,11 @@ pub(crate) fn fs_read() -> Native {
 fn read(caller: &Caller, path: &Path) -> Result<Bytes> {
     let shown = path.display();
     let denied = || {
-        let message = format!("{shown} may not be read (context `{}`)", caller.name());
+        let context = caller.name();
+        let message = format!(
+            "context `{context}` may not read {shown}: that takes Permissions::allow_read, or the \
+             program's --allow-read"
+        );
         Error::new(ErrorKind::Denied, message)
     };
     let failed = |error: io::Error| match error.kind() {

@@ -7,17 +7,13 @@ use super::{
 use crate::{
     chain::Chain,
     engine::Interpreter,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Frame, Result},
+    fiber,
     value::{Function, Value},
 };
-use futures::{
-    StreamExt,
-    future::LocalBoxFuture,
-    stream::FuturesUnordered,
-};
+use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
-    cell::Cell,
-    future::Future,
+    future::{Future, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
@@ -32,14 +28,13 @@ use tokio::{
 
 /// Runs a context until it is stopped, then answers all that is left. When the future is dropped
 /// instead (its worker ends), the same happens by the drop of its parts.
-pub(crate) async fn run(address: Arc<Address>, interpreter: Rc<dyn Interpreter>) {
+pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
     let mut context = Actor {
         // Dropped in this order: calls first (they run on the interpreter), then the interpreter, and
         // only then is the end announced.
         live: FuturesUnordered::new(),
         interpreter,
-        reason: Rc::new(Cell::new(ErrorKind::Dead)),
-        ending: Ending(address),
+        ending,
     };
     loop {
         tokio::select! {
@@ -61,16 +56,23 @@ struct Actor {
     /// Every call that has begun and not ended.
     live: FuturesUnordered<Running>,
     interpreter: Rc<dyn Interpreter>,
-    /// What calls that are cut off by the end are answered.
-    reason: Rc<Cell<ErrorKind>>,
     ending: Ending,
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        fiber::end_together(|| self.live.clear());
+    }
 }
 
 impl Actor {
     /// `false`: the context is to end.
     fn handle(&mut self, message: Message) -> bool {
         match message {
-            Message::Control(Control::Release(key)) => self.interpreter.release(key),
+            Message::Control(Control::Release(key)) => {
+                // An engine that breaks here must not take the calls in flight down.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.interpreter.release(key)));
+            }
             Message::Control(Control::Inspect(reply)) => {
                 let usage = Usage {
                     memory_bytes: self.interpreter.memory(),
@@ -79,10 +81,7 @@ impl Actor {
                 };
                 let _ = reply.send(usage);
             }
-            Message::Control(Control::Stop) => {
-                self.reason.set(self.ending.0.shared.why_ended());
-                return false;
-            }
+            Message::Control(Control::Stop) => return false,
             Message::Request(request) => self.live.push(self.begin(request)),
         }
         true
@@ -95,16 +94,21 @@ impl Actor {
         let limit = address.settings.limits.deadline;
         let (chain, timer) = with_deadline(chain, inherited, limit);
         let interpreter = self.interpreter.clone();
-        let (call, keep) = match work {
-            Work::Load(source) => (interpreter.load(source), None),
-            Work::Call(function, args) => (interpreter.call(function.key(), args), Some(function)),
+        let (key, keep) = match &work {
+            Work::Load(_) => (0, None),
+            Work::Call(function, _) => (function.key(), Some(function.clone())),
         };
+        let enter = || match work {
+            Work::Load(source) => interpreter.load(source),
+            Work::Call(_, args) => interpreter.call(key, args),
+        };
+        let call = catch_unwind(AssertUnwindSafe(|| chain.run(enter)))
+            .unwrap_or_else(|panic| Box::pin(ready(Err(Error::from_panic(&*panic)))));
         Running {
             call: Some(call),
             chain,
             timer,
             reply: Some(reply),
-            reason: self.reason.clone(),
             address: address.clone(),
             _function: keep,
             _room: room,
@@ -119,7 +123,7 @@ fn with_deadline(
     inherited: Option<Instant>,
     limit: Option<Duration>,
 ) -> (Chain, Option<Pin<Box<Sleep>>>) {
-    let chain = chain.until(limit.map(|limit| Instant::now() + limit));
+    let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
     let is_mine = chain.deadline != inherited;
     (chain, chain.deadline.filter(|_| is_mine).map(|at| Box::pin(sleep_until(at))))
 }
@@ -130,7 +134,6 @@ struct Running {
     chain: Chain,
     timer: Option<Pin<Box<Sleep>>>,
     reply: Option<Reply>,
-    reason: Rc<Cell<ErrorKind>>,
     address: Arc<Address>,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
@@ -138,13 +141,14 @@ struct Running {
 }
 
 impl Running {
-    /// Ends the script's part, if it has not ended: its handlers run here.
-    fn cut(&mut self) {
-        if let Some(call) = self.call.take() {
-            let drop_call = || self.chain.run(|| drop(call));
-            // An engine that panics while it unwinds must not take the actor down.
-            let _ = catch_unwind(AssertUnwindSafe(drop_call));
-        }
+    /// Ends the script's part, if it has not ended: its handlers run here. Returns where it was.
+    fn cut(&mut self) -> Vec<Frame> {
+        let Some(call) = self.call.take() else { return Vec::new() };
+        fiber::take_last_trace();
+        let drop_call = || self.chain.run(|| drop(call));
+        // An engine that panics while it unwinds must not take the actor down.
+        let _ = catch_unwind(AssertUnwindSafe(drop_call));
+        fiber::take_last_trace()
     }
 
     fn answer(&mut self, result: Result<Value>) {
@@ -161,6 +165,19 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        if let Some(Reply::To(reply)) = &this.reply
+            && reply.is_closed()
+        {
+            // Also before it has begun: what was given up in the queue must have no effect.
+            this.cut();
+            return Poll::Ready(());
+        }
+        if this.address.shared.why_ended() == ErrorKind::Shutdown {
+            // What a script would do after the end of its callees must not happen.
+            this.cut();
+            this.answer(Err(ended(ErrorKind::Shutdown)));
+            return Poll::Ready(());
+        }
         let Some(call) = this.call.as_mut() else { return Poll::Ready(()) };
         // A fiber turns panics of its own into errors; this guards against engines without fibers.
         let poll = || this.chain.run(|| call.as_mut().poll(cx));
@@ -180,8 +197,9 @@ impl Future for Running {
         if let Some(timer) = &mut this.timer
             && timer.as_mut().poll(cx).is_ready()
         {
-            this.cut();
-            this.answer(Err(Error::new(ErrorKind::Timeout, "the call took longer than it may")));
+            let trace = this.cut();
+            let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
+            this.answer(Err(late.called_from(trace)));
             return Poll::Ready(());
         }
         Poll::Pending
@@ -193,13 +211,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.call.is_some() {
             self.cut();
-            self.answer(Err(ended(self.reason.get())));
+            self.answer(Err(ended(self.address.shared.why_ended())));
         }
     }
 }
 
 /// Announces the end of a context when everything of it is gone, however it came.
-struct Ending(Arc<Address>);
+pub(super) struct Ending(pub(super) Arc<Address>);
 
 impl Drop for Ending {
     fn drop(&mut self) {

@@ -6,21 +6,22 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    engine::{Callee, Engine, Resolved, Scope},
+    engine::{Callee, Engine, Resolved, Scope, Source},
     error::{Error, ErrorKind, Result},
     fiber::Operation,
     id::ContextId,
     limits::{Fidelity, Limits},
-    native::{Caller, Step},
+    native::{Caller, Native, Step},
     permissions::Permissions,
     value::{Function, Owner, Value},
 };
 use futures::future::BoxFuture;
+use std::time::Duration;
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
 };
-use std::time::Duration;
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
     time::Instant,
@@ -45,7 +46,8 @@ pub(crate) struct Wish {
 
 impl Wish {
     fn on(self, chain: Chain) -> Chain {
-        let own = self.deadline.map(|limit| Instant::now() + limit);
+        // A limit that no clock reaches is no limit.
+        let own = self.deadline.and_then(|limit| Instant::now().checked_add(limit));
         Chain { fidelity: self.fidelity.or(chain.fidelity), ..chain }.until(own)
     }
 }
@@ -61,7 +63,9 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(crate) fn new(id: ContextId, settings: Settings, shared: Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(id: ContextId, mut settings: Settings, shared: Arc<Shared>) -> Arc<Self> {
+        // The broker's own setting counts.
+        settings.limits.value_depth = shared.limits.value_depth;
         let caller = Caller {
             context: id,
             name: settings.name.clone(),
@@ -89,8 +93,15 @@ impl Address {
         patient: bool,
     ) -> Result<Value> {
         let Some(chain) = Chain::current() else {
-            let chain = wish.on(Chain::ROOT);
-            let room = if patient { self.mailbox.room().await? } else { self.mailbox.try_room()? };
+            let chain = wish.on(self.shared.root());
+            let room = match chain.deadline {
+                _ if !patient => self.mailbox.try_room()?,
+                None => self.mailbox.room().await?,
+                Some(at) => {
+                    let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
+                    tokio::time::timeout_at(at, self.mailbox.room()).await.map_err(late)??
+                }
+            };
             return self.send(work, chain, None, Some(room)).await;
         };
         let inherited = chain.deadline;
@@ -116,7 +127,7 @@ impl Address {
     /// Sends a call that nobody waits for.
     pub(crate) fn post(&self, work: Work) -> Result<()> {
         let room = Some(self.mailbox.try_room()?);
-        let (chain, inherited, reply) = (Chain::ROOT, None, Reply::Nobody);
+        let (chain, inherited, reply) = (self.shared.root(), None, Reply::Nobody);
         self.mailbox.request(Request { work, chain, inherited, reply, room })
     }
 
@@ -130,7 +141,14 @@ impl Address {
 
     /// Reports the failure of a call that nobody waits for.
     pub(crate) fn failed(&self, error: Error) {
-        (self.shared.on_failure)(Failure { context: self.settings.name.clone(), error });
+        let failure = Failure { context: self.settings.name.clone(), error };
+        // The handler is the host's code; its panic must not end a context that has nothing to do with it.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.shared.on_failure)(failure)));
+    }
+
+    /// The context that owns a function of this broker: what a context exports need not be its own.
+    pub(crate) fn owner(self: &Arc<Self>, id: ContextId) -> Option<Arc<Self>> {
+        if id == self.id() { Some(self.clone()) } else { self.shared.directory.context(id) }
     }
 
     /// The function that the context exports as `name`.
@@ -141,7 +159,9 @@ impl Address {
                 let kind = data.type_name();
                 Err(Error::new(ErrorKind::Type, format!("`{name}` is no function but a {kind}")))
             }
-            None if *self.ended.borrow() => Err(super::mailbox::ended(ErrorKind::Dead)),
+            // Closed before its names are gone, so a call that comes too late never finds that nobody has
+            // the name.
+            None if self.mailbox.is_closed() => Err(self.mailbox.why_closed()),
             None => {
                 let context = self.name();
                 let message = format!(
@@ -179,9 +199,31 @@ impl Owner for Address {
 /// calog as one interpreter sees it.
 pub(crate) struct ContextScope(pub(crate) Arc<Address>);
 
+impl ContextScope {
+    /// The function or native that is called `name`.
+    fn find(&self, name: &str) -> Result<Result<Function, Arc<Native>>> {
+        let (kind, message) = match self.resolve(name) {
+            Some(Resolved::Function(function)) => return Ok(Ok(function)),
+            Some(Resolved::Native(native)) => return Ok(Err(native)),
+            Some(Resolved::Data(data)) => {
+                let kind = data.type_name();
+                (ErrorKind::Type, format!("`{name}` is no function but a {kind}"))
+            }
+            Some(Resolved::Namespace { .. }) | None => {
+                (ErrorKind::NotFound, format!("nothing is called `{name}`"))
+            }
+        };
+        Err(Error::new(kind, message))
+    }
+}
+
 impl Scope for ContextScope {
     fn id(&self) -> ContextId {
         self.0.id()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.0.shared.directory.epoch()
     }
 
     fn resolve(&self, name: &str) -> Option<Resolved> {
@@ -192,18 +234,20 @@ impl Scope for ContextScope {
         let function = match callee {
             Callee::Native(native) => return native.call(&self.0.caller, args),
             Callee::Function(function) => function.clone(),
-            Callee::Name(name) => match self.resolve(name) {
-                Some(Resolved::Native(native)) => return native.call(&self.0.caller, args),
-                Some(Resolved::Function(function)) => function,
-                Some(Resolved::Data(data)) => {
-                    let message = format!("`{name}` is no function but a {}", data.type_name());
-                    return Step::Ready(Err(Error::new(ErrorKind::Type, message)));
+            Callee::Name(named) => {
+                let epoch = self.epoch();
+                match named.seen_at(epoch) {
+                    Some(function) => function,
+                    None => match self.find(named.name()) {
+                        Ok(Ok(function)) => {
+                            named.see(epoch, &function);
+                            function
+                        }
+                        Ok(Err(native)) => return native.call(&self.0.caller, args),
+                        Err(error) => return Step::Ready(Err(error)),
+                    },
                 }
-                Some(Resolved::Namespace) | None => {
-                    let message = format!("nothing is called `{name}`");
-                    return Step::Ready(Err(Error::new(ErrorKind::NotFound, message)));
-                }
-            },
+            }
         };
         let args = args.iter_mut().map(std::mem::take).collect();
         Step::Wait(function.call_raw(args))
@@ -214,6 +258,9 @@ impl Scope for ContextScope {
     }
 
     fn expose(&self, name: &str, value: Value) -> Result<()> {
+        if let Value::Function(function) = &value {
+            self.admit(function)?;
+        }
         self.0.shared.directory.expose(self.id(), name, value)
     }
 
@@ -222,7 +269,9 @@ impl Scope for ContextScope {
     }
 
     fn print(&self, line: &[u8]) {
-        (self.0.settings.output)(self.0.name(), line);
+        // The host's code again: the script is not to blame for its panic.
+        let print = || (self.0.settings.output)(self.0.name(), line);
+        let _ = catch_unwind(AssertUnwindSafe(print));
     }
 
     fn read_module(&self, folder: &Path, path: &Path) -> Operation {
@@ -263,8 +312,5 @@ fn read_beside(folder: &Path, path: &Path) -> Result<Value> {
         return Err(Error::new(ErrorKind::Denied, message));
     }
     let text = std::fs::read(&whole).map_err(found)?;
-    if std::str::from_utf8(&text).is_err() {
-        return Err(Error::new(ErrorKind::Load, format!("{} is not UTF-8", path.display())));
-    }
-    Ok(Value::String(text.into()))
+    Ok(Value::from(Source::decode(text, path.display())?))
 }

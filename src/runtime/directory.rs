@@ -11,13 +11,18 @@ use crate::{
 use dashmap::{DashMap, Entry};
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// The contexts and names of one broker.
 pub(crate) struct Directory {
     contexts: Mutex<Slots>,
     exports: DashMap<Arc<str>, Export>,
+    /// Counts the changes of exports.
+    epoch: AtomicU64,
     /// How many exports begin with each namespace (`net` of `net.connect`).
     namespaces: DashMap<String, usize>,
     /// Fixed when the broker is built.
@@ -45,6 +50,9 @@ struct Export {
     value: Value,
 }
 
+/// What every language has of its own, and what no export may pretend to be.
+const RESERVED: [&str; 3] = ["expose", "call", "print"];
+
 /// The namespaces of a dotted name: `a` and `a.b` of `a.b.c`.
 fn namespaces(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('.').map(|(at, _)| &name[..at])
@@ -54,8 +62,8 @@ fn namespaces(name: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let word = |word: &str| {
         let mut chars = word.chars();
-        chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-            && chars.all(|c| c.is_alphanumeric() || c == '_')
+        chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     if name.split('.').all(word) {
         return Ok(());
@@ -71,6 +79,7 @@ impl Directory {
         let mut directory = Self {
             contexts: Mutex::default(),
             exports: DashMap::new(),
+            epoch: AtomicU64::new(0),
             namespaces: DashMap::new(),
             natives: HashMap::with_capacity(natives.len()),
             data: HashMap::with_capacity(data.len()),
@@ -158,6 +167,7 @@ impl Directory {
         for (name, _) in &exports {
             self.count_namespaces(name, false);
         }
+        self.changed();
         drop((address, exports));
     }
 
@@ -190,7 +200,10 @@ impl Directory {
         let taken = |by: &str| {
             Err(Error::new(ErrorKind::Denied, format!("the name `{name}` belongs to {by}")))
         };
-        if self.is_fixed(name) {
+        // Neither may it hide a name of the host (`fs` would hide `fs.read`), nor be hidden by one.
+        let hides = self.is_fixed(name) || self.fixed_namespaces.contains(name);
+        let hidden = namespaces(name).any(|name| self.is_fixed(name));
+        if hides || hidden || RESERVED.contains(&name) {
             return taken("the host");
         }
         let before = match self.exports.entry(name.into()) {
@@ -207,9 +220,20 @@ impl Directory {
         if before.is_none() {
             self.count_namespaces(name, true);
         }
+        self.changed();
         // What it replaces is dropped here, not under the map's lock: a drop may run a release.
         drop(before);
         Ok(())
+    }
+
+    /// After a change: what is remembered from before is stale.
+    fn changed(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    /// Counts the changes of exports. Read it before what is to be remembered under it.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// What `name` stands for.
@@ -226,8 +250,8 @@ impl Directory {
                 data => Resolved::Data(data.clone()),
             });
         }
-        let namespace = self.fixed_namespaces.contains(name) || self.namespaces.contains_key(name);
-        namespace.then_some(Resolved::Namespace)
+        let fixed = self.fixed_namespaces.contains(name);
+        (fixed || self.namespaces.contains_key(name)).then_some(Resolved::Namespace { fixed })
     }
 
     /// What context `owner` exports as `name`.
@@ -238,7 +262,8 @@ impl Directory {
 
     /// All names that scripts see, sorted: what a shell completes.
     pub(crate) fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.natives.keys().chain(self.data.keys()).map(ToString::to_string).collect();
+        let mut names: Vec<String> =
+            self.natives.keys().chain(self.data.keys()).map(ToString::to_string).collect();
         names.extend(self.exports.iter().map(|export| export.key().to_string()));
         names.sort_unstable();
         names

@@ -98,12 +98,8 @@ pub(crate) fn ended(reason: ErrorKind) -> Error {
 
 impl Mailbox {
     pub(crate) fn new(concurrent_calls: usize) -> Self {
-        let lanes = Lanes {
-            control: VecDeque::new(),
-            work: VecDeque::new(),
-            waker: None,
-            closed: None,
-        };
+        let lanes =
+            Lanes { control: VecDeque::new(), work: VecDeque::new(), waker: None, closed: None };
         let most = concurrent_calls.clamp(1, Semaphore::MAX_PERMITS);
         Self { lanes: Mutex::new(lanes), room: Arc::new(Semaphore::new(most)) }
     }
@@ -133,7 +129,13 @@ impl Mailbox {
         }
     }
 
-    fn why_closed(&self) -> Error {
+    /// Has the context ended, or begun to answer what is left?
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed.is_some()
+    }
+
+    /// The error of what comes too late.
+    pub(crate) fn why_closed(&self) -> Error {
         ended(self.lock().closed.unwrap_or(ErrorKind::Dead))
     }
 
@@ -194,8 +196,7 @@ impl Mailbox {
     pub(crate) fn close(&self, reason: ErrorKind) -> VecDeque<Request> {
         let mut lanes = self.lock();
         lanes.closed.get_or_insert(reason);
-        let (control, work) =
-            (std::mem::take(&mut lanes.control), std::mem::take(&mut lanes.work));
+        let (control, work) = (std::mem::take(&mut lanes.control), std::mem::take(&mut lanes.work));
         lanes.waker = None;
         drop(lanes);
         self.room.close();

@@ -19,6 +19,7 @@ pub use mailbox::Usage;
 pub(crate) use mailbox::{Control, Work, ended};
 
 use crate::{
+    chain::Chain,
     engine::Engine,
     error::{Error, ErrorKind, Result},
     fiber::Slots,
@@ -29,8 +30,8 @@ use crate::{
 use futures::future::join_all;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     /// Where the next context goes: round robin.
     next: AtomicUsize,
     closing: AtomicBool,
+    /// Numbers the chains of calls.
+    chains: AtomicU64,
 }
 
 /// What a broker is built from.
@@ -79,7 +82,8 @@ pub(crate) struct Parts {
 /// A running broker: what its last face holds. Dropping it ends everything.
 pub(crate) struct Runtime {
     pub(crate) shared: Arc<Shared>,
-    threads: Mutex<Vec<Thread>>,
+    /// Those that are not joined yet. Locked while somebody waits for one.
+    threads: tokio::sync::Mutex<Vec<Thread>>,
 }
 
 impl Runtime {
@@ -97,7 +101,7 @@ impl Runtime {
         for (index, receiver) in receivers.into_iter().enumerate() {
             threads.push(Thread::start(index, receiver, slots.clone())?);
         }
-        Ok(Self { shared, threads: Mutex::new(threads) })
+        Ok(Self { shared, threads: tokio::sync::Mutex::new(threads) })
     }
 
     /// Runs everything on `local`, whoever drives that.
@@ -108,7 +112,7 @@ impl Runtime {
         let (jobs, receiver) = async_channel::unbounded();
         let shared = Shared::new(parts, vec![jobs])?;
         drop(local.spawn_local(worker::serve(receiver)));
-        Ok(Self { shared, threads: Mutex::default() })
+        Ok(Self { shared, threads: tokio::sync::Mutex::default() })
     }
 
     /// Ends everything, and waits for it.
@@ -116,20 +120,33 @@ impl Runtime {
     /// # Errors
     /// `timeout` if a worker has not ended by then; it goes on ending by itself.
     pub(crate) async fn shutdown(&self, limit: Duration) -> Result<()> {
-        let until = Instant::now() + limit;
-        let late = |what: &str| Error::new(ErrorKind::Timeout, format!("{what} did not end in time"));
-        self.shared.closing.store(true, Ordering::Release);
+        /// The workers take no more contexts when the wait is over, however that came.
+        struct Closing<'a>(&'a Shared);
+        impl Drop for Closing<'_> {
+            fn drop(&mut self) {
+                self.0.close_jobs();
+            }
+        }
+        // Some thirty years stand for a limit that no clock reaches.
+        const FAR: Duration = Duration::from_secs(1_000_000_000);
+        let until = Instant::now() + limit.min(FAR);
+        let late =
+            |what: &str| Error::new(ErrorKind::Timeout, format!("{what} did not end in time"));
+        self.shared.closing.store(true, Ordering::SeqCst);
+        let closing = Closing(&self.shared);
         let contexts = self.shared.directory.contexts();
         let ends = join_all(contexts.iter().map(|context| context.close()));
         let in_time = tokio::time::timeout_at(until, ends).await;
-        self.shared.close_jobs();
+        drop(closing);
         in_time.map_err(|_| late("a context"))?;
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut thread in threads {
+        let threads = tokio::time::timeout_at(until, self.threads.lock()).await;
+        let mut threads = threads.map_err(|_| late("a worker"))?;
+        while let Some(thread) = threads.last_mut() {
             let ended = tokio::time::timeout_at(until, &mut thread.ended).await;
             let _ = ended.map_err(|_| late("a worker"))?;
-            thread.join();
+            if let Some(thread) = threads.pop() {
+                thread.join();
+            }
         }
         Ok(())
     }
@@ -149,7 +166,8 @@ impl Drop for Runtime {
 
 impl Shared {
     fn new(parts: Parts, jobs: Vec<async_channel::Sender<Job>>) -> Result<Arc<Self>> {
-        let Parts { natives, data, engines, limits, fidelity, output, on_failure } = parts;
+        let Parts { natives, data, engines, mut limits, fidelity, output, on_failure } = parts;
+        limits.value_depth = limits.value_depth.min(Limits::MOST_VALUE_DEPTH);
         Ok(Arc::new(Self {
             directory: Directory::new(natives, data)?,
             engines,
@@ -160,12 +178,19 @@ impl Shared {
             jobs,
             next: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            chains: AtomicU64::new(0),
         }))
     }
 
     /// Tells the brokers of a process apart while they live: nothing else has this address.
     pub(crate) fn token(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// The begin of a chain of calls, for a call from the host.
+    pub(crate) fn root(&self) -> Chain {
+        let number = self.chains.fetch_add(1, Ordering::Relaxed) + 1;
+        Chain { number, depth: 0, deadline: None, fidelity: None }
     }
 
     /// Why a context ends now.
@@ -209,8 +234,10 @@ impl Shared {
         let entered = Entered(Some(self.directory.enter(enter)?));
         let Some(address) = entered.0.clone() else { return Err(ended(ErrorKind::Dead)) };
         let (opened, open) = oneshot::channel();
-        let job = Job { address: address.clone(), opened };
-        let sent = self.jobs[worker].try_send(job).is_ok();
+        let job = Job { ending: actor::Ending(address.clone()), opened };
+        // After it was entered: either a shutdown finds it in the directory, or it is seen here.
+        let closing = self.closing.load(Ordering::SeqCst);
+        let sent = !closing && self.jobs[worker].try_send(job).is_ok();
         let result = if sent { open.await } else { Ok(Err(ended(ErrorKind::Shutdown))) };
         result.unwrap_or_else(|_| Err(ended(ErrorKind::Shutdown)))?;
         entered.keep();
@@ -218,7 +245,7 @@ impl Shared {
     }
 }
 
-/// Takes a context out of the directory again unless it was opened.
+/// Ends a context again unless whoever opens it hears of it.
 struct Entered(Option<Arc<Address>>);
 
 impl Entered {
@@ -230,7 +257,8 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         if let Some(address) = self.0.take() {
-            address.shared.directory.leave(address.id());
+            // It leaves the directory when it has ended: until then its names are its own.
+            address.mailbox.control(Control::Stop);
         }
     }
 }

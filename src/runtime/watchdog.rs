@@ -16,25 +16,52 @@ pub(crate) fn start(slots: &Arc<Slots>, slice: Duration) -> Result<()> {
     // A quarter of a slice: a run is at most a quarter too long. While no script runs, it looks less often.
     let tick = (slice / 4).max(Duration::from_micros(100));
     let main = move || {
-        let mut seen: Vec<(u64, Instant)> = Vec::new();
+        let mut seen: Vec<Seen> = Vec::new();
         let mut idle = false;
         loop {
             std::thread::sleep(if idle { tick * 4 } else { tick });
             let Some(slots) = slots.upgrade() else { return };
             let now = Instant::now();
             idle = true;
-            slots.interrupt(|number, active| {
+            slots.interrupt(|number, run| {
+                idle &= run == 0;
                 if seen.len() <= number {
-                    seen.resize(number + 1, (0, now));
+                    seen.resize(number + 1, Seen { run: 0, wait: slice, due: now });
                 }
-                idle &= active == 0;
-                if seen[number].0 != active {
-                    seen[number] = (active, now);
-                }
-                active != 0 && now - seen[number].1 >= slice
+                seen[number].is_over(run, slice, now)
             });
         }
     };
     std::thread::Builder::new().name("calog-watchdog".into()).spawn(main)?;
     Ok(())
+}
+
+/// What the watchdog knows of one worker.
+#[derive(Clone)]
+struct Seen {
+    /// The run of a fiber that was on when it looked last.
+    run: u64,
+    /// How long it waits before it interrupts the same run again.
+    wait: Duration,
+    /// When it interrupts next.
+    due: Instant,
+}
+
+impl Seen {
+    /// Is it time to interrupt `run`?
+    ///
+    /// An interrupt may find the interpreter where it cannot be poked, so it is repeated, but ever more
+    /// rarely: with deep recursion the poke itself takes long (it walks all frames), and interrupts that come
+    /// faster than they end would leave no time for the script.
+    fn is_over(&mut self, run: u64, slice: Duration, now: Instant) -> bool {
+        if self.run != run {
+            *self = Self { run, wait: slice, due: now + slice };
+        }
+        let over = run != 0 && now >= self.due;
+        if over {
+            self.wait *= 2;
+            self.due = now + self.wait;
+        }
+        over
+    }
 }

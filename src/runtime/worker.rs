@@ -1,9 +1,6 @@
 //! Workers: threads with a `LocalSet`, or the caller's own.
 
-use super::{
-    actor,
-    context::{Address, ContextScope},
-};
+use super::{actor, context::ContextScope};
 use crate::{
     error::{Error, Result},
     fiber::Slots,
@@ -18,20 +15,33 @@ use tokio::{sync::oneshot, task::LocalSet};
 
 /// Opens a context on the worker that receives it, and says how that went.
 pub(crate) struct Job {
-    pub(crate) address: Arc<Address>,
+    pub(super) ending: actor::Ending,
     pub(crate) opened: oneshot::Sender<Result<()>>,
 }
 
 /// Serves a worker: opens the contexts that are sent to it, until the sender is gone.
 ///
 /// Must run inside a `LocalSet`, which then runs the contexts.
-pub(crate) async fn serve(jobs: async_channel::Receiver<Job>) {
-    while let Ok(job) = jobs.recv().await {
-        open(job);
+pub(crate) fn serve(jobs: async_channel::Receiver<Job>) -> impl Future<Output = ()> {
+    /// A channel without a receiver keeps what is in it: whoever waits there must hear of the end.
+    struct Drain(async_channel::Receiver<Job>);
+    impl Drop for Drain {
+        fn drop(&mut self) {
+            self.0.close();
+            while self.0.try_recv().is_ok() {}
+        }
+    }
+    // Not inside: the future may be dropped before it was ever polled.
+    let jobs = Drain(jobs);
+    async move {
+        while let Ok(job) = jobs.0.recv().await {
+            open(job);
+        }
     }
 }
 
-fn open(Job { address, opened }: Job) {
+fn open(Job { ending, opened }: Job) {
+    let address = ending.0.clone();
     let scope = Rc::new(ContextScope(address.clone()));
     let engine = address.settings.engine.clone();
     let interpreter = catch_unwind(AssertUnwindSafe(|| engine.open(scope)))
@@ -42,11 +52,11 @@ fn open(Job { address, opened }: Job) {
             if opened.send(Ok(())).is_err() {
                 address.mailbox.control(super::mailbox::Control::Stop);
             }
-            tokio::task::spawn_local(actor::run(address, interpreter));
+            tokio::task::spawn_local(actor::run(ending, interpreter));
         }
         Err(error) => {
-            address.shared.directory.leave(address.id());
-            address.ended.send_replace(true);
+            // Answers what has reached it already.
+            drop(ending);
             let _ = opened.send(Err(error));
         }
     }

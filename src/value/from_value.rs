@@ -44,6 +44,16 @@ pub trait FromValue: Sized {
     /// list, counted from 1 as scripts do; `.name` is the value of the key `name`.
     fn from_value(value: Value) -> Result<Self>;
 
+    /// Takes the value out of `slot` and converts it: the same as [`from_value`](Self::from_value), but a
+    /// scalar need not be moved first, which matters in the call of a native.
+    ///
+    /// # Errors
+    /// Those of [`from_value`](Self::from_value). What is left in the slot is then unspecified.
+    #[inline]
+    fn take_from(slot: &mut Value) -> Result<Self> {
+        Self::from_value(std::mem::take(slot))
+    }
+
     /// What stands for an argument that is not given.
     ///
     /// # Errors
@@ -78,6 +88,16 @@ fn integer(value: &Value, target: &str) -> Result<i128> {
 macro_rules! integers {
     ($($type:ident),*) => {$(
         impl FromValue for $type {
+            #[inline]
+            fn take_from(slot: &mut Value) -> Result<Self> {
+                if let Value::Int(int) = *slot
+                    && let Ok(fits) = int.try_into()
+                {
+                    return Ok(fits);
+                }
+                Self::from_value(std::mem::take(slot))
+            }
+
             fn from_value(value: Value) -> Result<Self> {
                 let target = stringify!($type);
                 let int = integer(&value, target)?;
@@ -104,6 +124,14 @@ fn real(value: &Value, bits: u32, target: &str) -> Result<f64> {
 }
 
 impl FromValue for f64 {
+    #[inline]
+    fn take_from(slot: &mut Value) -> Result<Self> {
+        if let Value::Real(real) = *slot {
+            return Ok(real);
+        }
+        Self::from_value(std::mem::take(slot))
+    }
+
     fn from_value(value: Value) -> Result<Self> {
         real(&value, Self::MANTISSA_DIGITS, "f64")
     }

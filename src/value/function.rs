@@ -3,7 +3,10 @@
 use super::{FromValue, IntoArgs, Value};
 use crate::{error::Result, id::ContextId};
 use futures::future::BoxFuture;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 /// The side that owns functions: a context, as the handles of its functions see it.
 ///
@@ -49,6 +52,11 @@ impl Function {
         Self(Arc::new(Handle { owner, key }))
     }
 
+    /// A handle that does not keep the function.
+    pub(crate) fn downgrade(&self) -> WeakFunction {
+        WeakFunction(Arc::downgrade(&self.0))
+    }
+
     /// The context that owns the function.
     pub fn context(&self) -> ContextId {
         self.0.owner.context()
@@ -87,6 +95,17 @@ impl Function {
     /// Calls the function with plain values. The handle lives until the call is answered.
     pub fn call_raw(&self, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
         self.0.owner.clone().call(self.clone(), args)
+    }
+}
+
+/// A handle that does not keep its function: for remembering what a name stood for.
+#[derive(Clone)]
+pub(crate) struct WeakFunction(Weak<Handle>);
+
+impl WeakFunction {
+    /// The function, unless it was released.
+    pub(crate) fn upgrade(&self) -> Option<Function> {
+        self.0.upgrade().map(Function)
     }
 }
 

@@ -18,6 +18,7 @@ pub use aggregate::{Aggregate, Kind};
 pub use args::{IntoArgs, Rest};
 pub use de::from_value;
 pub use from_value::FromValue;
+pub(crate) use function::WeakFunction;
 pub use function::{Function, Owner};
 pub use into_value::IntoValue;
 pub use key::{Key, RealKey};

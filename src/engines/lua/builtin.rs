@@ -3,7 +3,7 @@
 
 use super::ffi::State;
 use crate::{
-    engine::Callee,
+    engine::{Callee, Named},
     error::{Error, ErrorKind, Result},
     native::Step,
     value::Value,
@@ -43,10 +43,12 @@ fn call(state: &State, args: &mut [Value]) -> Step {
     let callee = match callee {
         Value::Function(function) => Callee::Function(function.clone()),
         Value::String(name) => match std::str::from_utf8(name) {
-            Ok(name) => Callee::Name(name.into()),
+            Ok(name) => Callee::Name(Named::new(name)),
             Err(_) => return wrong("call: the name is not UTF-8"),
         },
-        other => return wrong(format!("call: expected a function or a name, got {}", other.type_name())),
+        other => {
+            return wrong(format!("call: expected a function or a name, got {}", other.type_name()));
+        }
     };
     state.scope().call(&callee, args)
 }
@@ -84,9 +86,9 @@ fn read_module(state: &State, args: &mut [Value]) -> Step {
             let shown = folder.join(&path);
             let chunk_name = format!("@{}", shown.strip_prefix(".").unwrap_or(&shown).display());
             let text = state.scope().read_module(&folder, &path);
-            Step::Wait(Box::pin(async move {
-                Ok(Value::list([Value::from(chunk_name), text.await?]))
-            }))
+            Step::Wait(Box::pin(
+                async move { Ok(Value::list([Value::from(chunk_name), text.await?])) },
+            ))
         }
     }
 }
@@ -104,9 +106,10 @@ fn module_wait(state: &State, _: &mut [Value]) -> Step {
     }))
 }
 
-/// A number for the running call, which counts as running until the call has ended in any way.
+/// The number of the running call's chain: a call that the loader of a module makes, and that comes back, is
+/// part of the loader.
 fn call_id(state: &State, _: &mut [Value]) -> Step {
-    Step::Ready(Ok(Value::Int(state.modules().enter(State::call_number()))))
+    Step::Ready(Ok(Value::Int(state.modules().enter())))
 }
 
 fn is_running(state: &State, args: &mut [Value]) -> Step {

@@ -21,20 +21,31 @@ function load(chunk, name, mode, ...)
   return stock_load(chunk, name, 't')
 end
 
-local loaded, loading = {}, {}
+local loaded, loading, waits = {}, {}, {}
+
+-- Would waiting for `holder` be waiting for `me`?
+local function is_loop(holder, me)
+  while holder and is_running(holder) do
+    if holder == me then return true end
+    holder = loading[waits[holder]]
+  end
+  return false
+end
 
 -- Files beside the script. A second call that wants a module while a first one still runs its top
--- level waits for it; only a module that requires itself is an error.
+-- level waits for it; only modules that require each other in a circle are an error.
 function require(name)
   if type(name) ~= 'string' then
     error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ')', 2)
   end
   local me = call_id()
   while loading[name] and is_running(loading[name]) do
-    if loading[name] == me then
+    if is_loop(loading[name], me) then
       error("module '" .. name .. "' requires itself", 2)
     end
+    waits[me] = name
     module_wait()
+    waits[me] = nil
   end
   if loaded[name] ~= nil then return loaded[name] end
   loading[name] = me

@@ -45,6 +45,7 @@ unsafe fn resume(l: L, co: L, count: c_int) -> c_int {
         let mut results = 0;
         let status = switch(l, co, || lua_resume(co, l, count, &raw mut results));
         if status != LUA_OK && status != LUA_YIELD {
+            mark_end(co);
             lua_xmove(co, l, 1);
             return -1;
         }
@@ -58,13 +59,35 @@ unsafe fn resume(l: L, co: L, count: c_int) -> c_int {
     }
 }
 
+/// Notes how a coroutine ended. Never raises.
+///
+/// An error raised by the hook leaves the coroutine's hooks off for good (only a protected call inside it
+/// would restore them), so handlers that ran on it now could never be interrupted. The hook field of a
+/// coroutine that has ended has no other use: a hook means that it was killed.
+unsafe fn mark_end(co: L) {
+    // SAFETY: `co` is alive (see `switch`).
+    unsafe {
+        let hook: Option<lua_Hook> = if fiber::dying() { Some(hook::hook) } else { None };
+        lua_sethook(co, hook, if hook.is_some() { LUA_MASKCOUNT } else { 0 }, 1);
+    }
+}
+
+/// May the to-be-closed variables of `co` be closed, or was it killed? Never raises.
+unsafe fn may_close(co: L) -> bool {
+    // SAFETY: `co` is alive.
+    unsafe {
+        let status = lua_status(co);
+        status == LUA_OK || status == LUA_YIELD || lua_gethook(co).is_none()
+    }
+}
+
 /// The coroutine that is argument 1. Raises if it is none.
 unsafe fn thread_argument(l: L) -> L {
     // SAFETY: `l` is live. The check is `luaL_argexpected`'s, which the stock functions use.
     unsafe {
         let co = lua_tothread(l, 1);
         if co.is_null() {
-            luaL_typeerror(l, 1, c"coroutine".as_ptr());
+            luaL_typeerror(l, 1, c"thread".as_ptr());
         }
         co
     }
@@ -96,7 +119,7 @@ unsafe extern "C-unwind" fn wrapped(l: L) -> c_int {
             return results;
         }
         let mut status = lua_status(co);
-        if status != LUA_OK && status != LUA_YIELD {
+        if status != LUA_OK && status != LUA_YIELD && may_close(co) {
             // Its to-be-closed variables are closed now, and may replace the error.
             status = switch(l, co, || lua_closethread(co, l));
             lua_xmove(co, l, 1);
@@ -134,6 +157,11 @@ unsafe extern "C-unwind" fn co_close(l: L) -> c_int {
         let is_normal = lua_status(co) == LUA_OK && lua_getstack(co, 0, &raw mut debug) != 0;
         if co == l || is_normal {
             return stock(l);
+        }
+        if !may_close(co) {
+            lua_pushboolean(l, 0);
+            lua_pushstring(l, c"cancelled".as_ptr());
+            return 2;
         }
         let status = switch(l, co, || lua_closethread(co, l));
         lua_pushboolean(l, (status == LUA_OK).into());
@@ -197,6 +225,54 @@ unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
     }
 }
 
+/// The most elements that one call of `table.move`, `insert` or `remove` may shift. They loop in C, where no
+/// interrupt reaches; with a `__len` or large indexes they would do so for ever.
+const MOST_SHIFTED: lua_Integer = 1 << 24;
+
+/// Raises if elements `first` to `last` are too many to shift.
+unsafe fn check_shift(l: L, first: lua_Integer, last: lua_Integer) {
+    // SAFETY: `l` is live; nothing here has a destructor.
+    unsafe {
+        if last.saturating_sub(first) > MOST_SHIFTED {
+            luaL_error(l, c"too many elements to move".as_ptr());
+        }
+    }
+}
+
+/// The length of argument 1, as the library sees it. Raises.
+unsafe fn length(l: L) -> lua_Integer {
+    // SAFETY: `l` is live.
+    unsafe {
+        lua_len(l, 1);
+        let length = lua_tointegerx(l, -1, ptr::null_mut());
+        lua_settop(l, -2);
+        length
+    }
+}
+
+unsafe extern "C-unwind" fn table_move(l: L) -> c_int {
+    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
+    unsafe {
+        let number = |index| lua_tointegerx(l, index, ptr::null_mut());
+        check_shift(l, number(2), number(3));
+        stock(l)
+    }
+}
+
+/// `table.insert` and `table.remove`: they shift only if a position is given as argument 2 and is followed by
+/// more.
+unsafe extern "C-unwind" fn table_shift(l: L) -> c_int {
+    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
+    unsafe {
+        let count = lua_gettop(l);
+        // `insert(t, value)` has two arguments as well, but the stock function then only appends.
+        if count >= 2 && lua_type(l, 1) == LUA_TTABLE && lua_isinteger(l, 2) != 0 {
+            check_shift(l, lua_tointegerx(l, 2, ptr::null_mut()), length(l));
+        }
+        stock(l)
+    }
+}
+
 /// Calls the stock function, upvalue 1, on the same frame. Raises.
 unsafe fn stock(l: L) -> c_int {
     // SAFETY: `replace` put a C function there. It sees the same arguments and no upvalues of its own,
@@ -231,6 +307,11 @@ pub(super) unsafe fn install(l: L) {
         replace(l, c"wrap", co_wrap);
         replace(l, c"close", co_close);
         replace(l, c"running", co_running);
+        lua_settop(l, -2);
+        lua_getfield(l, -1, c"table".as_ptr());
+        replace(l, c"move", table_move);
+        replace(l, c"insert", table_shift);
+        replace(l, c"remove", table_shift);
         lua_settop(l, -3);
     }
 }

@@ -53,15 +53,32 @@ pub(super) unsafe fn push_outcome(l: L) {
     // block only once there is a place for it; between that and the metatable nothing raises.
     unsafe {
         luaL_checkstack(l, 3, ptr::null());
-        let slot = lua_newuserdatauv(l, size_of::<Error>(), 0).cast::<Error>();
+        // Lua must count what the error holds, or a loop of caught errors would pass every limit.
+        let size = size_of::<Error>().saturating_add(weight());
+        let slot = lua_newuserdatauv(l, size, 0).cast::<Error>();
         ptr::write(slot, take_error());
         lua_rawgetp(l, LUA_REGISTRYINDEX, key(&ERROR));
         lua_setmetatable(l, -2);
     }
 }
 
+/// What the outcome's payload takes, in bytes. Never raises.
+fn weight() -> usize {
+    fiber::with_current(|control| {
+        let outcome = control.take_outcome();
+        let weight = match &outcome {
+            Err(error) => error.payload().size_bytes() + error.message().len(),
+            Ok(_) => 0,
+        };
+        control.settle(outcome);
+        weight
+    })
+    .unwrap_or(0)
+}
+
 fn take_error() -> Error {
-    let outcome = fiber::with_current(Control::take_outcome).unwrap_or_else(|| Err(fiber::cancelled()));
+    let outcome =
+        fiber::with_current(Control::take_outcome).unwrap_or_else(|| Err(fiber::cancelled()));
     outcome.err().unwrap_or_else(fiber::cancelled)
 }
 
@@ -133,7 +150,7 @@ fn script_name(source: &str) -> String {
 /// `l` must be the call's own thread, right after its protected call failed with `status`.
 pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Error {
     if fiber::dying() {
-        return fiber::cancelled();
+        return fiber::cancelled().called_from(call.frames.take());
     }
     if status == LUA_ERRMEM {
         return out_of_memory();
@@ -164,8 +181,8 @@ fn not_loaded(call: &Call, message: String) -> Error {
         super::Job::Load { source, .. } => source.name.trim_start_matches('='),
         super::Job::Call { .. } => "",
     };
-    let line = message.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
-    let line = line.and_then(|rest| rest.split(':').next()).and_then(|line| line.parse().ok());
+    // Lua shortens long names, so the place is found by its form: the first number between colons.
+    let line = message.split(':').skip(1).find_map(|part| part.parse().ok());
     let mut frame = Frame::script("lua", name);
     frame.line = line;
     Error::new(ErrorKind::Load, message).called_from(vec![frame])
@@ -182,21 +199,34 @@ unsafe fn raised_value(state: &State, l: L, index: c_int) -> Error {
         let message = payload.as_aggregate().and_then(|map| map.get_str("message")?.as_str());
         let message = match message {
             Some(message) => message.to_string(),
-            None => text_of(l, index).unwrap_or_else(|| "an error without a text".to_string()),
+            None => text_of(l, index),
         };
         Error::raised(message).with_payload(payload)
     }
 }
 
-/// `tostring` of the value at `index`, which may run the script's `__tostring`. Never raises.
+/// `tostring` of the value at `index`, which may run the script's `__tostring`. What has none is named by its
+/// type: an address would tell nobody anything. Never raises.
 ///
 /// # Safety
 /// `l` must be live; `index` absolute.
-unsafe fn text_of(l: L, index: c_int) -> Option<String> {
+unsafe fn text_of(l: L, index: c_int) -> String {
     // SAFETY: the caller's promise; the call is protected and the stack is left as it was.
     unsafe {
+        let kind = CStr::from_ptr(lua_typename(l, lua_type(l, index))).to_string_lossy();
+        let without = format!("(error object is a {kind} value)");
         if lua_checkstack(l, 4) == 0 {
-            return None;
+            return without;
+        }
+        if lua_getmetatable(l, index) != 0 {
+            lua_pushstring(l, c"__tostring".as_ptr());
+            let has_text = lua_rawget(l, -2) != LUA_TNIL;
+            lua_settop(l, index);
+            if !has_text {
+                return without;
+            }
+        } else if !matches!(lua_type(l, index), LUA_TNIL | LUA_TBOOLEAN | LUA_TNUMBER) {
+            return without;
         }
         lua_pushcfunction(l, tostring);
         lua_pushvalue(l, index);
@@ -204,7 +234,7 @@ unsafe fn text_of(l: L, index: c_int) -> Option<String> {
         let good = status == LUA_OK && lua_type(l, -1) == LUA_TSTRING;
         let text = good.then(|| String::from_utf8_lossy(marshal::bytes(l, -1)).into_owned());
         lua_settop(l, index);
-        text
+        text.unwrap_or(without)
     }
 }
 
@@ -302,8 +332,12 @@ unsafe extern "C-unwind" fn drop_error(l: L) -> c_int {
 
 /// Sets up the metatable of errors. Raises (memory).
 pub(super) unsafe fn install(l: L) {
-    const METHODS: [(&CStr, lua_CFunction); 4] =
-        [(c"__index", index), (c"__tostring", to_text), (c"__concat", concat), (c"__gc", drop_error)];
+    const METHODS: [(&CStr, lua_CFunction); 4] = [
+        (c"__index", index),
+        (c"__tostring", to_text),
+        (c"__concat", concat),
+        (c"__gc", drop_error),
+    ];
     // SAFETY: run once by `open`, protected.
     unsafe {
         lua_createtable(l, 0, 6);

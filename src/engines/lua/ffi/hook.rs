@@ -30,23 +30,44 @@ unsafe extern "C" fn poke(l: *mut ()) {
 }
 
 /// Raises if the call is to end.
-unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
+pub(super) unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
     // SAFETY: Lua calls it between two instructions of `l`. It holds nothing with a destructor. The
     // suspend in `yield_now` leaves below it only Lua's own C frames and raw functions of this folder,
     // all of this fiber, to be resumed in order.
     unsafe {
-        lua_sethook(l, None, 0, 0);
-        arm_fallback(l);
         let state = fiber::with_current(|control| (control.is_dying(), control.in_grace()));
         match state {
-            None => return,
-            Some((false, _)) if !fiber::expired() || fiber::yield_now() => return,
-            Some((true, true)) => return rearm(l),
-            _ => {}
+            Some((true, true)) => return arm(l, GRACE_STEP),
+            Some((true, false)) => {}
+            None => return arm(l, FALLBACK_STEP),
+            Some((false, _)) => {
+                arm(l, FALLBACK_STEP);
+                if !fiber::expired() || fiber::yield_now() {
+                    return;
+                }
+            }
         }
         rearm(l);
         lua_pushstring(l, c"cancelled".as_ptr());
         lua_error(l);
+    }
+}
+
+/// Lets the hook run every `step` instructions; 0: never. Never raises.
+///
+/// Setting a hook walks all frames of the thread, so it is set only if that changes something.
+///
+/// # Safety
+/// `l` must be live.
+unsafe fn arm(l: L, step: c_int) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let armed = if lua_gethookmask(l) == 0 { 0 } else { lua_gethookcount(l) };
+        match step {
+            _ if step == armed => {}
+            0 => lua_sethook(l, None, 0, 0),
+            _ => lua_sethook(l, Some(hook), LUA_MASKCOUNT, step),
+        }
     }
 }
 
@@ -61,7 +82,7 @@ pub(super) unsafe fn rearm(l: L) {
     });
     if let Some(Some(step)) = step {
         // SAFETY: the caller's promise.
-        unsafe { lua_sethook(l, Some(hook), LUA_MASKCOUNT, step) };
+        unsafe { arm(l, step) };
     }
 }
 
@@ -72,6 +93,6 @@ pub(super) unsafe fn rearm(l: L) {
 pub(super) unsafe fn arm_fallback(l: L) {
     if FALLBACK_STEP > 0 {
         // SAFETY: the caller's promise.
-        unsafe { lua_sethook(l, Some(hook), LUA_MASKCOUNT, FALLBACK_STEP) };
+        unsafe { arm(l, FALLBACK_STEP) };
     }
 }

@@ -14,6 +14,9 @@ use std::ffi::{c_int, c_void};
 /// What a slot of a table counts for against the limit of a value's size.
 const SLOT_BYTES: usize = 16;
 
+/// What a table counts for, besides its slots.
+const TABLE_BYTES: usize = 128;
+
 /// The bytes of the string at `index`, where they lie. Never raises.
 ///
 /// # Safety
@@ -33,27 +36,43 @@ pub(super) unsafe fn bytes<'a>(l: L, index: c_int) -> &'a [u8] {
 /// # Safety
 /// `l` must be a live thread of `state`.
 pub(super) unsafe fn read(state: &State, l: L, index: c_int) -> Result<Value> {
+    let mut bytes_left = state.scope().limits().value_bytes;
+    // SAFETY: the caller's promise.
+    unsafe { read_within(&mut bytes_left, state, l, index) }
+}
+
+/// The same for one of several values that share a budget of bytes.
+///
+/// # Safety
+/// As for [`read`].
+#[inline]
+pub(super) unsafe fn read_within(
+    bytes_left: &mut usize,
+    state: &State,
+    l: L,
+    index: c_int,
+) -> Result<Value> {
+    // SAFETY: the caller's promise. The most common type is asked for first, and inline.
+    unsafe {
+        if lua_isinteger(l, index) != 0 {
+            return Ok(Value::Int(lua_tointegerx(l, index, std::ptr::null_mut())));
+        }
+        read_any(bytes_left, state, l, index)
+    }
+}
+
+/// # Safety
+/// As for [`read`].
+unsafe fn read_any(bytes_left: &mut usize, state: &State, l: L, index: c_int) -> Result<Value> {
     // SAFETY: the caller's promise. None of these allocates or runs a metamethod.
     unsafe {
         Ok(match lua_type(l, index) {
             LUA_TNIL | LUA_TNONE => Value::Nil,
             LUA_TBOOLEAN => Value::Bool(lua_toboolean(l, index) != 0),
             LUA_TNUMBER => number(l, index),
-            LUA_TSTRING => {
-                let bytes = bytes(l, index);
-                if bytes.len() > state.scope().limits().value_bytes {
-                    return Err(too_large(state));
-                }
-                Value::String(Bytes::copy_from_slice(bytes))
-            }
             _ => {
-                let limits = state.scope().limits();
-                let mut reader = Reader {
-                    state,
-                    lenient: state.scope().fidelity() == Fidelity::Lenient,
-                    bytes_left: limits.value_bytes,
-                    ancestors: Vec::new(),
-                };
+                let lenient = state.scope().fidelity() == Fidelity::Lenient;
+                let mut reader = Reader { state, lenient, bytes_left, ancestors: Vec::new() };
                 reader.read(l, index)?
             }
         })
@@ -86,7 +105,7 @@ fn unrepresentable(what: &str) -> Error {
 struct Reader<'a> {
     state: &'a State,
     lenient: bool,
-    bytes_left: usize,
+    bytes_left: &'a mut usize,
     /// The tables around the one that is read: meeting one of them again is a cycle.
     ancestors: Vec<*const c_void>,
 }
@@ -94,7 +113,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn spend(&mut self, bytes: usize) -> Result<()> {
         let left = self.bytes_left.checked_sub(bytes);
-        self.bytes_left = left.ok_or_else(|| too_large(self.state))?;
+        *self.bytes_left = left.ok_or_else(|| too_large(self.state))?;
         Ok(())
     }
 
@@ -117,12 +136,12 @@ impl Reader<'_> {
                 LUA_TTABLE => self.table(l, index),
                 LUA_TFUNCTION => self.function(l, index),
                 LUA_TUSERDATA => match failure::borrow(l, index) {
-                    Some(error) => Ok(describe(error)),
+                    Some(error) => self.describe(error),
                     None => self.refuse("a userdata"),
                 },
                 LUA_TTHREAD => self.refuse("a coroutine"),
                 LUA_TLIGHTUSERDATA => self.refuse("a light userdata"),
-                _ => read(self.state, l, index),
+                _ => read_any(self.bytes_left, self.state, l, index),
             }
         }
     }
@@ -175,7 +194,7 @@ impl Reader<'_> {
         // SAFETY: as in `table`, which also clears the stack after an error.
         unsafe {
             let length = lua_rawlen(l, index);
-            self.spend(length.saturating_mul(SLOT_BYTES))?;
+            self.spend(length.saturating_mul(SLOT_BYTES).saturating_add(TABLE_BYTES))?;
             let mut aggregate = Aggregate::with_capacity(length, 0);
             for position in 1..=length {
                 lua_rawgeti(l, index, position as lua_Integer);
@@ -198,6 +217,24 @@ impl Reader<'_> {
         }
     }
 
+    /// An error object as data: what another context sees of it when it is passed as a value.
+    fn describe(&mut self, error: &Error) -> Result<Value> {
+        let payload = error.payload();
+        // A payload may share its parts, so that it is far larger than what it takes in memory.
+        self.spend(payload.size_bytes().saturating_add(error.message().len() + TABLE_BYTES))?;
+        let cap = self.state.scope().limits().value_depth;
+        if self.ancestors.len() + 1 + payload.depth() > cap {
+            return Err(Error::new(ErrorKind::Range, format!("nested deeper than {cap}")));
+        }
+        let mut map = Aggregate::with_kind(Kind::Map);
+        map.insert("kind", error.kind().as_str());
+        map.insert("message", error.message());
+        if !payload.is_nil() {
+            map.insert("payload", payload.clone());
+        }
+        Ok(map.into())
+    }
+
     /// The key at `index`; `None` if it is to be passed over.
     ///
     /// # Safety
@@ -208,7 +245,9 @@ impl Reader<'_> {
         unsafe {
             match lua_type(l, index) {
                 LUA_TNUMBER => match number(l, index) {
-                    Value::Int(i) if usize::try_from(i).is_ok_and(|i| 1 <= i && i <= length) => Ok(None),
+                    Value::Int(i) if usize::try_from(i).is_ok_and(|i| 1 <= i && i <= length) => {
+                        Ok(None)
+                    }
                     Value::Int(i) => Ok(Some(Key::Int(i))),
                     Value::Real(r) => Key::real(r).map(Some),
                     _ => Ok(None),
@@ -229,21 +268,11 @@ impl Reader<'_> {
     }
 }
 
-/// An error object as data: what another context sees of it when it is passed as a value.
-fn describe(error: &Error) -> Value {
-    let mut map = Aggregate::with_kind(Kind::Map);
-    map.insert("kind", error.kind().as_str());
-    map.insert("message", error.message());
-    if !error.payload().is_nil() {
-        map.insert("payload", error.payload().clone());
-    }
-    map.into()
-}
-
 /// Pushes a value that needs no allocation. `false`: it needs one. Never raises.
 ///
 /// # Safety
 /// `l` must be live with room for one more.
+#[inline]
 pub(super) unsafe fn push_scalar(l: L, value: &Value) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
@@ -261,7 +290,7 @@ pub(super) unsafe fn push_scalar(l: L, value: &Value) -> bool {
 /// May the value be pushed? Never raises.
 ///
 /// # Errors
-/// `range` if it is nested too deep, `unsupported` if a function in it belongs to another broker.
+/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to another broker.
 pub(super) fn check(state: &State, value: &Value) -> Result<()> {
     fn functions(state: &State, value: &Value) -> Result<()> {
         match value {
@@ -274,8 +303,13 @@ pub(super) fn check(state: &State, value: &Value) -> Result<()> {
         }
     }
     if let Value::Aggregate(_) = value {
-        // Also what bounds the recursions here and in `push`.
-        value.check_depth(state.scope().limits().value_depth)?;
+        // This is also what bounds the recursions here and in `push`; a value may share its parts, and
+        // would be written out at each of their places.
+        let limits = state.scope().limits();
+        value.check_depth(limits.value_depth)?;
+        if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
+            return Err(too_large(state));
+        }
     }
     functions(state, value)
 }
@@ -300,9 +334,9 @@ pub(super) unsafe fn push(state: &State, l: L, value: &Value) {
             Value::Function(function) if function.context() == state.scope().id() => {
                 lua_rawgeti(l, LUA_REGISTRYINDEX, function.key().cast_signed());
             }
-            Value::Function(function) => native::push_function(l, || {
-                Target::Callee(Callee::Function(function.clone()))
-            }),
+            Value::Function(function) => {
+                native::push_function(l, || Target::Callee(Callee::Function(function.clone())))
+            }
             _ => lua_pushnil(l),
         }
     }

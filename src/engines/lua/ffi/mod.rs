@@ -26,7 +26,7 @@ mod sandbox;
 
 use super::builtin::Builtin;
 use crate::{
-    engine::{Callee, Scope, Source},
+    engine::{Callee, Chain, Named, Scope, Source},
     error::{Error, ErrorKind, Frame, Result},
     fiber,
     value::{Function, Value},
@@ -34,11 +34,10 @@ use crate::{
 use mlua::ffi::*;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     ffi::{CString, c_int, c_void},
     path::PathBuf,
     rc::Rc,
-    sync::Arc,
 };
 use tokio::sync::Notify;
 
@@ -57,8 +56,8 @@ pub(super) struct State {
     modules: Modules,
     /// Functions that somebody holds a handle to.
     handles: Cell<usize>,
-    /// Numbers the calls.
-    calls: Cell<i64>,
+    /// When the table of functions by export name was begun: it holds while no export changes.
+    proxies_epoch: Cell<u64>,
     main: L,
     /// Owns the state; dropped last, since the others point into it.
     lua: mlua::Lua,
@@ -69,25 +68,35 @@ pub(super) struct State {
 pub(super) struct Modules {
     /// Rung when a module is there, or its loader has ended.
     pub(super) changed: Rc<Notify>,
-    /// The calls that have asked for their number and not ended.
-    running: RefCell<HashSet<i64>>,
+    /// The chains of which calls have asked for their number and not ended, and how many.
+    running: RefCell<HashMap<i64, usize>>,
 }
 
 impl Modules {
-    pub(super) fn enter(&self, call: i64) -> i64 {
-        self.running.borrow_mut().insert(call);
-        call
+    /// The number of the running call's chain, which counts as running until the call ends.
+    pub(super) fn enter(&self) -> i64 {
+        let number = Chain::current().map_or(0, |chain| chain.number.cast_signed());
+        with_call(|call| {
+            if call.loads_as.replace(Some(number)).is_none() {
+                *self.running.borrow_mut().entry(number).or_default() += 1;
+            }
+        });
+        number
     }
 
-    pub(super) fn is_running(&self, call: i64) -> bool {
-        self.running.borrow().contains(&call)
+    pub(super) fn is_running(&self, chain: i64) -> bool {
+        self.running.borrow().contains_key(&chain)
     }
 
-    fn leave(&self, call: i64) {
-        let mut running = self.running.borrow_mut();
-        if !running.is_empty() && running.remove(&call) {
-            self.changed.notify_waiters();
+    fn leave(&self, call: &Call) {
+        let Some(number) = call.loads_as.get() else { return };
+        if let Entry::Occupied(mut entry) = self.running.borrow_mut().entry(number) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
         }
+        self.changed.notify_waiters();
     }
 }
 
@@ -107,6 +116,13 @@ pub(super) enum Job {
 }
 
 impl Job {
+    fn wants_result(&self) -> bool {
+        match self {
+            Self::Load { source, .. } => source.wants_result,
+            Self::Call { .. } => true,
+        }
+    }
+
     /// # Errors
     /// `load` if the name cannot be given to Lua.
     pub(super) fn load(source: Source) -> Result<Self> {
@@ -121,7 +137,8 @@ impl Job {
 /// A call while it runs: on its fiber's stack, known to the code on the fiber by the fiber's tag.
 struct Call {
     job: Job,
-    number: i64,
+    /// The number of its chain, once it has asked for that to load a module.
+    loads_as: Cell<Option<i64>>,
     /// The call's own Lua thread.
     thread: L,
     /// Where the error came from; filled by the message handler.
@@ -169,11 +186,6 @@ impl State {
         self.folder.borrow().clone()
     }
 
-    /// The number of the running call; 0 if there is none.
-    pub(super) fn call_number() -> i64 {
-        with_call(|call| call.number).unwrap_or(0)
-    }
-
     /// Runs a call to its end, on the fiber that runs now.
     pub(super) fn run(&self, job: Job) -> Result<Value> {
         if let Job::Load { source, .. } = &job
@@ -182,10 +194,9 @@ impl State {
             self.folder.replace(source.folder.clone());
         }
         let thread = self.take_thread()?;
-        self.calls.set(self.calls.get() + 1);
         let call = Call {
             job,
-            number: self.calls.get(),
+            loads_as: Cell::new(None),
             thread: thread.l,
             frames: RefCell::default(),
             not_loaded: Cell::new(false),
@@ -196,10 +207,15 @@ impl State {
         // interrupts; it is taken back below before it can be collected.
         let before = fiber::running(unsafe { hook::target(thread.l) });
         let result = self.run_on(thread.l, &call);
+        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Memory) {
+            // Idle threads may hold large stacks, which only their end frees.
+            let idle = self.threads.take();
+            idle.into_iter().for_each(|thread| self.free_thread(thread));
+        }
         fiber::running(before);
         tag(std::ptr::null());
-        self.modules.leave(call.number);
-        self.return_thread(thread);
+        self.modules.leave(&call);
+        self.return_thread(thread, result.is_ok());
         result
     }
 
@@ -219,7 +235,7 @@ impl State {
         // reading them never raises.
         unsafe {
             match status {
-                LUA_OK if lua_gettop(l) < 2 => Ok(Value::Nil),
+                LUA_OK if lua_gettop(l) < 2 || !call.job.wants_result() => Ok(Value::Nil),
                 LUA_OK => marshal::read(self, l, 2).map_err(|error| error.at("result")),
                 status => Err(failure::take(self, l, status, call)),
             }
@@ -244,19 +260,25 @@ impl State {
         if status == LUA_OK { Ok(thread) } else { Err(failure::out_of_memory()) }
     }
 
-    fn return_thread(&self, thread: Thread) {
+    /// Keeps the thread for the next call if that went well; one that was killed may be in an odd state, and
+    /// one that failed may hold a large stack.
+    fn return_thread(&self, thread: Thread, went_well: bool) {
         // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its hook
-        // cannot raise. `luaL_unref` only overwrites slots that exist.
+        // cannot raise.
         unsafe {
             lua_settop(thread.l, 0);
             lua_sethook(thread.l, None, 0, 0);
-            // A thread that was killed may be in an odd state: it is not used again.
-            if !fiber::dying() && self.threads.borrow().len() < POOLED_THREADS {
-                self.threads.borrow_mut().push(thread);
-            } else {
-                luaL_unref(self.main, LUA_REGISTRYINDEX, thread.reference);
-            }
         }
+        if went_well && !fiber::dying() && self.threads.borrow().len() < POOLED_THREADS {
+            self.threads.borrow_mut().push(thread);
+        } else {
+            self.free_thread(thread);
+        }
+    }
+
+    fn free_thread(&self, thread: Thread) {
+        // SAFETY: nobody uses the thread any more; `luaL_unref` only overwrites slots that exist.
+        unsafe { luaL_unref(self.main, LUA_REGISTRYINDEX, thread.reference) };
     }
 
     /// A handle for the function at `index`. Never raises.
@@ -355,7 +377,7 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
 
 impl Target {
     fn name(name: &str) -> Self {
-        Self::Callee(Callee::Name(Arc::from(name)))
+        Self::Callee(Callee::Name(Named::new(name)))
     }
 }
 

@@ -57,7 +57,12 @@ unsafe fn begin(l: L, target: &Target) -> Next {
     let begin = || {
         // SAFETY: `l` is live; its state outlives the running call.
         let state = unsafe { State::of(l) };
-        if fiber::dying() {
+        // A call that is ending may still use what is ready at once, for a while: its handlers print, and
+        // give back what they hold. Nothing that waits starts any more.
+        let (dying, in_grace) =
+            fiber::with_current(|control| (control.is_dying(), control.in_grace()))
+                .unwrap_or((true, false));
+        if dying && !in_grace {
             return settle(Err(fiber::cancelled()));
         }
         // SAFETY: as above; the arguments are 1 to `gettop`.
@@ -73,8 +78,9 @@ unsafe fn begin(l: L, target: &Target) -> Next {
                     &mut many
                 }
             };
+            let mut bytes_left = state.scope().limits().value_bytes;
             for (index, arg) in (1..=count).zip(args.iter_mut()) {
-                match marshal::read(state, l, index) {
+                match marshal::read_within(&mut bytes_left, state, l, index) {
                     Ok(value) => *arg = value,
                     Err(error) => return settle(Err(error.at(format_args!("args[{index}]")))),
                 }
@@ -93,6 +99,7 @@ unsafe fn begin(l: L, target: &Target) -> Next {
                 settle(Ok(value))
             }
             Step::Ready(Err(error)) => settle(Err(error)),
+            Step::Wait(_) if dying => settle(Err(fiber::cancelled())),
             Step::Wait(operation) => {
                 fiber::with_current(|control| control.begin(operation));
                 Next::Wait
@@ -239,14 +246,17 @@ enum Found {
     Native,
     Export,
     Namespace,
+    /// A namespace of the host, which cannot change.
+    HostNamespace,
 }
 
 /// `__index` of the global table and of namespaces: upvalue 1 is the prefix (`net.`). Raises.
 ///
-/// A native is kept in the table that asked (it cannot change); an export is looked up every time.
+/// What is the host's is kept in the table that asked (it cannot change). What is of exports is kept in the table of
+/// proxies, which is thrown away when any export changes.
 unsafe extern "C-unwind" fn lookup(l: L) -> c_int {
     // SAFETY: set by `install` and `push_namespace` alone, so 1 is the table, 2 the key, and the upvalue
-    // a string. `find` holds nothing when it returns.
+    // a string. `find` and `epoch` hold nothing when they return.
     unsafe {
         lua_settop(l, 2);
         if lua_type(l, 2) != LUA_TSTRING {
@@ -255,30 +265,48 @@ unsafe extern "C-unwind" fn lookup(l: L) -> c_int {
         lua_pushvalue(l, lua_upvalueindex(1));
         lua_pushvalue(l, 2);
         lua_concat(l, 2);
+        let epoch = epoch(l);
+        if State::of(l).proxies_epoch.get() != epoch {
+            lua_createtable(l, 0, 0);
+            lua_rawsetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+            State::of(l).proxies_epoch.set(epoch);
+        }
+        lua_rawgetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+        lua_pushvalue(l, 3);
+        if lua_rawget(l, 4) != LUA_TNIL {
+            return 1;
+        }
         match find(l) {
             Found::Nothing => return 0,
             Found::Data => return finish(l),
-            Found::Native => push_function(l, || named(l, 3)),
-            Found::Namespace => push_namespace(l),
             Found::Export => {
-                lua_rawgetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+                push_function(l, || named(l, 3));
                 lua_pushvalue(l, 3);
-                if lua_rawget(l, -2) == LUA_TNIL {
-                    lua_settop(l, 4);
-                    push_function(l, || named(l, 3));
-                    lua_pushvalue(l, 3);
-                    lua_pushvalue(l, -2);
-                    lua_rawset(l, 4);
-                }
+                lua_pushvalue(l, -2);
+                lua_rawset(l, 4);
                 return 1;
             }
+            Found::Namespace => {
+                push_namespace(l);
+                lua_pushvalue(l, 3);
+                lua_pushvalue(l, -2);
+                lua_rawset(l, 4);
+                return 1;
+            }
+            Found::Native => push_function(l, || named(l, 3)),
+            Found::HostNamespace => push_namespace(l),
         }
-        // A native or a namespace of natives: kept.
         lua_pushvalue(l, 2);
         lua_pushvalue(l, -2);
         lua_rawset(l, 1);
         1
     }
+}
+
+/// What counts the changes of exports. Never raises.
+unsafe fn epoch(l: L) -> u64 {
+    // SAFETY: `l` is live.
+    unsafe { State::of(l) }.scope().epoch()
 }
 
 /// Looks up the full name, which is at index 3. Never raises.
@@ -290,7 +318,8 @@ unsafe fn find(l: L) -> Found {
         None => Found::Nothing,
         Some(Resolved::Native(_)) => Found::Native,
         Some(Resolved::Function(_)) => Found::Export,
-        Some(Resolved::Namespace) => Found::Namespace,
+        Some(Resolved::Namespace { fixed: true }) => Found::HostNamespace,
+        Some(Resolved::Namespace { fixed: false }) => Found::Namespace,
         Some(Resolved::Data(value)) => {
             settle(Ok(value));
             Found::Data
@@ -340,15 +369,11 @@ pub(super) unsafe fn install(l: L) {
         lua_createtable(l, 0, 0);
         lua_rawsetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
 
-        // Globals: the script's own come first, then natives that were found before, then the lookup.
+        // Globals: the script's own come first, then the lookup.
         lua_pushglobaltable(l);
         lua_createtable(l, 0, 2);
-        lua_createtable(l, 0, 0);
-        lua_createtable(l, 0, 1);
         lua_pushstring(l, c"".as_ptr());
         lua_pushcclosure(l, lookup, 1);
-        lua_setfield(l, -2, c"__index".as_ptr());
-        lua_setmetatable(l, -2);
         lua_setfield(l, -2, c"__index".as_ptr());
         lua_pushboolean(l, 0);
         lua_setfield(l, -2, c"__metatable".as_ptr());

@@ -3,8 +3,8 @@
 use super::{L, Modules, State, Target, coroutine, failure, native};
 use crate::{
     engine::Scope,
-    error::Result,
     engines::lua::builtin::{Builtin, GLOBALS, PRELUDE},
+    error::Result,
 };
 use mlua::{LuaOptions, StdLib, ffi::*};
 use std::{
@@ -17,14 +17,37 @@ const PRELUDE_TEXT: &str = include_str!("../prelude.lua");
 
 /// The base library's functions that scripts keep. The rest reaches files, or the collector.
 const BASE: [&CStr; 22] = [
-    c"_G", c"_VERSION", c"assert", c"error", c"getmetatable", c"ipairs", c"load", c"next", c"pairs",
-    c"pcall", c"rawequal", c"rawget", c"rawlen", c"rawset", c"select", c"setmetatable", c"tonumber",
-    c"tostring", c"type", c"xpcall", c"coroutine", c"table",
+    c"_G",
+    c"_VERSION",
+    c"assert",
+    c"error",
+    c"getmetatable",
+    c"ipairs",
+    c"load",
+    c"next",
+    c"pairs",
+    c"pcall",
+    c"rawequal",
+    c"rawget",
+    c"rawlen",
+    c"rawset",
+    c"select",
+    c"setmetatable",
+    c"tonumber",
+    c"tostring",
+    c"type",
+    c"xpcall",
+    c"coroutine",
+    c"table",
 ];
 /// The libraries that scripts keep besides `coroutine` and `table`.
 const LIBRARIES: [&CStr; 4] = [c"string", c"math", c"utf8", c"os"];
 /// What is left of `os`.
 const OS: [&CStr; 3] = [c"time", c"clock", c"date"];
+
+fn is_kept(name: &CStr) -> bool {
+    BASE.contains(&name) || LIBRARIES.contains(&name)
+}
 
 impl State {
     /// A new state with its sandbox.
@@ -45,7 +68,7 @@ impl State {
             folder: RefCell::default(),
             modules: Modules::default(),
             handles: Cell::new(0),
-            calls: Cell::new(0),
+            proxies_epoch: Cell::new(0),
             main,
             lua,
         });
@@ -102,14 +125,15 @@ unsafe fn allow(l: L) {
     unsafe {
         lua_pushglobaltable(l);
         let globals = lua_gettop(l);
-        remove_all_but(l, globals, |name| BASE.contains(&name) || LIBRARIES.contains(&name));
+        remove_all_but(l, globals, is_kept);
         lua_getfield(l, globals, c"os".as_ptr());
         remove_all_but(l, globals + 1, |name| OS.contains(&name));
         lua_getfield(l, globals, c"string".as_ptr());
         remove_all_but(l, globals + 2, |name| name != c"dump");
-        // The libraries are found in the registry's table of loaded modules too: nobody needs it.
-        lua_pushnil(l);
-        lua_setfield(l, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+        // The registry's table of loaded modules names the functions in messages ("bad argument #1 to
+        // 'string.rep'"): it keeps what scripts keep, and scripts cannot reach it.
+        lua_getfield(l, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+        remove_all_but(l, lua_gettop(l), is_kept);
         lua_settop(l, globals - 1);
     }
 }

@@ -1,0 +1,137 @@
+//! The command line, as clap reads it and as `--help` explains it.
+
+use crate::units;
+use clap::{Args, Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+const EXAMPLES: &str = "\
+Examples:
+  calog run hello.lua                    run one script
+  calog run prices.lua main              a module, then the main script (main.lua)
+  calog run main.lua -- --fast 42        args is {\"--fast\", \"42\"}
+  calog run --allow-read=data --deadline 2s --memory 16MiB report.lua
+  calog repl                             try things out, line by line
+
+'calog run --help' tells what a script sees.";
+
+const SCRIPT: &str = "\
+One broker runs all scripts, each in a context of its own, in the language that its extension names.
+All but the last are modules: they run in order, each to its end, and offer what the later ones use.
+The last is the main script; the program ends with it.
+
+What every script sees, in every language:
+  expose(name, value)    offer a function, or data, to all scripts under a name
+  NAME                   what any script offers is a global of its name
+  call(f, ...)           call a function value, or whatever has the name f
+  print(...)             write a line to stdout
+  args                   the list of what follows -- on the command line
+  exit([code])           end the program at once, with code 0 to 255 (default 0)
+  fs.read(path)          the bytes of a file, where --allow-read permits it
+
+Exit code: 0, or that of exit(code); 1 if a script fails or meets a limit; 2 for bad usage;
+130 after Ctrl-C, which closes in order (a second one ends at once).
+
+Examples:
+  # greet.lua                            # main.lua
+  expose('greet', function(name)         print(greet(args[1] or 'world'))
+    return 'hello ' .. name
+  end)
+
+  calog run greet.lua main.lua -- Ada    prints: hello Ada
+  calog run --deadline 500ms --memory 64MiB untrusted.lua
+  calog run --allow-read=data,config.txt main.lua";
+
+const REPL: &str = "\
+What is typed is an expression, whose value is shown, or a statement. What is not complete goes on in
+the next line, until it is complete or an empty line ends it. What is local to an input ends with it.
+
+  :lua        switch to a language (each has one context, opened when first used)
+  :engines    the languages          :names    what scripts see now
+  :help       these commands         :quit     leave, as Ctrl-D does
+
+Ctrl-C cancels what runs. From a pipe, lines are read without prompts:
+  printf '1 + 1\\n' | calog repl";
+
+/// Run scripts in several languages as one program.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scripts as one program; the last one is the main script
+    #[command(after_help = SCRIPT)]
+    Run(Run),
+    /// Evaluate what is typed, in any of the languages
+    #[command(after_help = REPL)]
+    Repl(Repl),
+    /// List the languages and their file extensions
+    Engines,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// The script files, the main script last; the extension may be left out
+    #[arg(required = true, value_name = "SCRIPT")]
+    pub(crate) scripts: Vec<PathBuf>,
+    /// What the scripts find in `args`
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Repl {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// The language to begin with [default: the first that 'calog engines' lists]
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) lang: Option<String>,
+    /// Do not keep what was typed for the next session
+    #[arg(long)]
+    pub(crate) no_history: bool,
+}
+
+/// What both ways to run scripts have in common.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Let scripts read below this folder, or this file; may be repeated, or a list with commas
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    pub(crate) allow_read: Vec<PathBuf>,
+    /// How long each call into a script may take, its top level included (500ms, 2s, 1m)
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub(crate) deadline: Option<Duration>,
+    /// How much memory each script may hold (64MiB, 1GB, or a number of bytes) [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes)]
+    pub(crate) memory: Option<usize>,
+    /// How many threads run the scripts [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+    /// Convert a value that another language lacks by the nearest rule, where it would be an error
+    #[arg(long)]
+    pub(crate) lenient: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_list_with_commas_is_several_folders() {
+        let line = ["calog", "run", "--allow-read=a,b", "--allow-read", "c", "x", "--", "-v", "y"];
+        let Command::Run(run) = Cli::try_parse_from(line).unwrap().command else { panic!() };
+        assert_eq!(run.options.allow_read, ["a", "b", "c"].map(PathBuf::from));
+        assert_eq!(run.scripts, [PathBuf::from("x")]);
+        assert_eq!(run.args, ["-v", "y"]);
+    }
+}
