@@ -282,7 +282,10 @@ fn files_are_read_where_it_is_allowed() {
 fn a_denied_read_names_the_native() {
     let ran = run_main("fs.read('/etc/hostname')", &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.starts_with("error: denied: /etc/hostname may not be read"), "{ran:?}");
+    assert!(
+        ran.err.starts_with("error: denied: context `main` may not read /etc/hostname"),
+        "{ran:?}"
+    );
     assert!(ran.err.ends_with("\n  native  fs.read\n"), "{ran:?}");
 }
 

@@ -71,7 +71,7 @@ impl Default for Builder {
             limits: Limits::default(),
             fidelity: Fidelity::Strict,
             output: Arc::new(to_stdout),
-            on_failure: Box::new(to_stderr),
+            on_failure: Box::new(|failure| to_stderr(&failure)),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
@@ -83,7 +83,7 @@ fn to_stdout(_context: &str, line: &[u8]) {
     let _ = out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 
-fn to_stderr(failure: Failure) {
+fn to_stderr(failure: &Failure) {
     let _ = writeln!(std::io::stderr(), "calog: in {}: {:?}", failure.context, failure.error);
 }
 

@@ -50,9 +50,6 @@ impl Context {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> calog::Result<()> {
     /// # use calog::{Broker, ErrorKind};
-    /// let context = Broker::builder().build()?.open("lua").await;
-    /// assert_eq!(context?.call::<i64>("f", ()).await.unwrap_err().kind(), ErrorKind::Shutdown);
-    ///
     /// let broker = Broker::builder().build()?;
     /// let context = broker.open("lua").await?;
     /// context.eval::<()>("expose('f', function(a, b) return a .. b end)").await?;

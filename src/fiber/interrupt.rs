@@ -215,7 +215,7 @@ mod os {
                 let mut before: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(libc::SIGURG, std::ptr::null(), &mut before);
                 let plain = before.sa_flags & libc::SA_SIGINFO == 0;
-                if plain && before.sa_sigaction > libc::SIG_IGN.max(libc::SIG_DFL) {
+                if plain && before.sa_sigaction > libc::SIG_IGN {
                     PREVIOUS.store(before.sa_sigaction as *mut (), Relaxed);
                 }
                 action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;

@@ -9,7 +9,7 @@
 //!
 //! 1. A fiber runs only inside `Fiber::resume`, always on the thread that made it.
 //! 2. Nothing that belongs to a *thread* (a tokio guard, a borrow of a thread-local) is held across
-//!    a suspend. What waits keeps its state in the fiber's [`Control`] or on the fiber's own stack.
+//!    a suspend. What waits keeps its state in the fiber's control block or on the fiber's own stack.
 //! 3. A dropped fiber is resumed as *dying* until it ends: every wait fails at once, and the engine
 //!    must end in bounded time. Forced unwinding is never relied on: through C frames it leaks or
 //!    aborts.

@@ -13,17 +13,18 @@ use crate::{
 };
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
-    future::{Future, ready},
+    cell::Cell,
+    future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, Sleep, sleep_until},
+    time::{self, Sleep, sleep_until},
 };
 
 /// Runs a context until it is stopped, then answers all that is left. When the future is dropped
@@ -34,28 +35,41 @@ pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
         // only then is the end announced.
         live: FuturesUnordered::new(),
         interpreter,
+        began: Rc::new(Cell::new(Instant::now())),
         ending,
     };
-    loop {
-        tokio::select! {
-            // Biased: a call in flight may never end, a kill must get through.
-            biased;
-            message = context.ending.0.mailbox.next() => {
-                if !context.handle(message) {
-                    break;
+    let began = context.began.clone();
+    let work = async move {
+        loop {
+            tokio::select! {
+                // Biased: a call in flight may never end, a kill must get through.
+                biased;
+                message = context.ending.0.mailbox.next() => {
+                    if !context.handle(message) {
+                        break;
+                    }
+                    // Takes from the task's budget, so that a flood of messages lets other contexts run.
+                    tokio::task::coop::consume_budget().await;
                 }
-                // Takes from the task's budget, so that a flood of messages lets other contexts run.
-                tokio::task::coop::consume_budget().await;
+                Some(()) = context.live.next(), if !context.live.is_empty() => {}
             }
-            Some(()) = context.live.next(), if !context.live.is_empty() => {}
         }
-    }
+    };
+    let mut work = pin!(work);
+    // The slice is the context's, not the call's: see `Running::poll`.
+    poll_fn(|cx| {
+        began.set(Instant::now());
+        work.as_mut().poll(cx)
+    })
+    .await;
 }
 
 struct Actor {
     /// Every call that has begun and not ended.
     live: FuturesUnordered<Running>,
     interpreter: Rc<dyn Interpreter>,
+    /// When the worker gave the context its turn.
+    began: Rc<Cell<Instant>>,
     ending: Ending,
 }
 
@@ -108,7 +122,9 @@ impl Actor {
             call: Some(call),
             chain,
             timer,
+            begun: false,
             reply: Some(reply),
+            began: self.began.clone(),
             address: address.clone(),
             _function: keep,
             _room: room,
@@ -120,10 +136,10 @@ impl Actor {
 /// over a chain, at the call that set the deadline; what hangs below is cancelled by dropping.
 fn with_deadline(
     chain: Chain,
-    inherited: Option<Instant>,
+    inherited: Option<time::Instant>,
     limit: Option<Duration>,
 ) -> (Chain, Option<Pin<Box<Sleep>>>) {
-    let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
+    let chain = chain.until(limit.and_then(|limit| time::Instant::now().checked_add(limit)));
     let is_mine = chain.deadline != inherited;
     (chain, chain.deadline.filter(|_| is_mine).map(|at| Box::pin(sleep_until(at))))
 }
@@ -133,7 +149,11 @@ struct Running {
     call: Option<LocalBoxFuture<'static, Result<Value>>>,
     chain: Chain,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Was it polled before?
+    begun: bool,
     reply: Option<Reply>,
+    /// When the worker gave the context its turn.
+    began: Rc<Cell<Instant>>,
     address: Arc<Address>,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
@@ -149,6 +169,13 @@ impl Running {
         // An engine that panics while it unwinds must not take the actor down.
         let _ = catch_unwind(AssertUnwindSafe(drop_call));
         fiber::take_last_trace()
+    }
+
+    /// Ends it because its deadline has passed.
+    fn expire(&mut self) {
+        let trace = self.cut();
+        let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
+        self.answer(Err(late.called_from(trace)));
     }
 
     fn answer(&mut self, result: Result<Value>) {
@@ -178,6 +205,19 @@ impl Future for Running {
             this.answer(Err(ended(ErrorKind::Shutdown)));
             return Poll::Ready(());
         }
+        if !std::mem::replace(&mut this.begun, true)
+            && this.chain.deadline.is_some_and(|at| at <= time::Instant::now())
+        {
+            // It was queued for so long that it must not begin.
+            this.expire();
+            return Poll::Ready(());
+        }
+        if this.began.get().elapsed() >= this.address.shared.limits.slice {
+            // Many short calls together may take no more than one long one: the rest of them run when the
+            // other contexts, and the timers, have had their turn.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            return Poll::Pending;
+        }
         let Some(call) = this.call.as_mut() else { return Poll::Ready(()) };
         // A fiber turns panics of its own into errors; this guards against engines without fibers.
         let poll = || this.chain.run(|| call.as_mut().poll(cx));
@@ -197,9 +237,7 @@ impl Future for Running {
         if let Some(timer) = &mut this.timer
             && timer.as_mut().poll(cx).is_ready()
         {
-            let trace = this.cut();
-            let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
-            this.answer(Err(late.called_from(trace)));
+            this.expire();
             return Poll::Ready(());
         }
         Poll::Pending

@@ -162,6 +162,9 @@ impl Address {
             // Closed before its names are gone, so a call that comes too late never finds that nobody has
             // the name.
             None if self.mailbox.is_closed() => Err(self.mailbox.why_closed()),
+            None if self.shared.why_ended() == ErrorKind::Shutdown => {
+                Err(super::mailbox::ended(ErrorKind::Shutdown))
+            }
             None => {
                 let context = self.name();
                 let message = format!(

@@ -47,7 +47,10 @@ fn call(state: &State, args: &mut [Value]) -> Step {
             Err(_) => return wrong("call: the name is not UTF-8"),
         },
         other => {
-            return wrong(format!("call: expected a function or a name, got {}", other.type_name()));
+            return wrong(format!(
+                "call: expected a function or a name, got {}",
+                other.type_name()
+            ));
         }
     };
     state.scope().call(&callee, args)

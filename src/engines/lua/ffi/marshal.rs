@@ -290,28 +290,47 @@ pub(super) unsafe fn push_scalar(l: L, value: &Value) -> bool {
 /// May the value be pushed? Never raises.
 ///
 /// # Errors
-/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to another broker.
+/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to another
+/// broker, `unrepresentable` if a pair of a mix has the key of a list element (then, if the call is
+/// lenient, the pair replaces the element).
 pub(super) fn check(state: &State, value: &Value) -> Result<()> {
-    fn functions(state: &State, value: &Value) -> Result<()> {
-        match value {
-            Value::Function(function) => state.scope().admit(function),
-            Value::Aggregate(aggregate) => {
-                aggregate.array().iter().try_for_each(|value| functions(state, value))?;
-                aggregate.pairs().try_for_each(|(_, value)| functions(state, value))
+    let limits = state.scope().limits();
+    match value {
+        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
+        Value::String(bytes) if bytes.len() > limits.value_bytes => Err(too_large(state)),
+        Value::String(_) => Ok(()),
+        Value::Function(function) => state.scope().admit(function),
+        Value::Aggregate(aggregate) => {
+            // This is also what bounds the recursions here and in `push`; a value may share its parts,
+            // and would be written out at each of their places.
+            value.check_depth(limits.value_depth)?;
+            if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
+                return Err(too_large(state));
             }
-            _ => Ok(()),
+            check_parts(state, aggregate)
         }
     }
-    if let Value::Aggregate(_) = value {
-        // This is also what bounds the recursions here and in `push`; a value may share its parts, and
-        // would be written out at each of their places.
-        let limits = state.scope().limits();
-        value.check_depth(limits.value_depth)?;
-        if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
-            return Err(too_large(state));
+}
+
+fn check_parts(state: &State, aggregate: &Aggregate) -> Result<()> {
+    let part = |value: &Value| match value {
+        Value::Function(function) => state.scope().admit(function),
+        Value::Aggregate(aggregate) => check_parts(state, aggregate),
+        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) | Value::String(_) => Ok(()),
+    };
+    aggregate.array().iter().try_for_each(part)?;
+    let length = aggregate.array().len();
+    for (key, value) in aggregate.pairs() {
+        if let Key::Int(i) = key
+            && usize::try_from(*i).is_ok_and(|i| 1 <= i && i <= length)
+            && state.scope().fidelity() == Fidelity::Strict
+        {
+            let message = format!("a table would have the key {i} twice");
+            return Err(Error::new(ErrorKind::Unrepresentable, message));
         }
+        part(value).map_err(|error| error.at(key.segment()))?;
     }
-    functions(state, value)
+    Ok(())
 }
 
 /// Pushes a value that [`check`] has passed. Raises (memory).
@@ -335,7 +354,7 @@ pub(super) unsafe fn push(state: &State, l: L, value: &Value) {
                 lua_rawgeti(l, LUA_REGISTRYINDEX, function.key().cast_signed());
             }
             Value::Function(function) => {
-                native::push_function(l, || Target::Callee(Callee::Function(function.clone())))
+                native::push_function(l, || Target::Callee(Callee::Function(function.clone())));
             }
             _ => lua_pushnil(l),
         }
