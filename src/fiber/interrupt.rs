@@ -47,6 +47,10 @@ pub(crate) struct Slot {
     active: AtomicU64,
     /// The run whose slice is over.
     expired: AtomicU64,
+    /// The turn of a context that is on (see [`in_turn`]); 0 if none is.
+    turn: AtomicU64,
+    /// The turn that has lasted a slice.
+    turn_over: AtomicU64,
     /// The published target, in two words. `argument` is null while `poke` is being changed.
     argument: AtomicPtr<()>,
     poke: AtomicPtr<()>,
@@ -98,6 +102,26 @@ pub(crate) fn running(target: Target) -> Target {
     with_slot(|slot| slot.publish(target)).unwrap_or(Target::NONE)
 }
 
+/// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may together take
+/// no longer than one long one: [`turn_is_over`] tells.
+pub(crate) fn in_turn<R>(f: impl FnOnce() -> R) -> R {
+    let turn = EPOCH.get() + 1;
+    EPOCH.set(turn);
+    with_slot(|slot| slot.turn.store(turn, Relaxed));
+    let result = f();
+    with_slot(|slot| slot.turn.store(0, Relaxed));
+    result
+}
+
+/// Has the turn that is on lasted a slice? Never, where no watchdog watches.
+pub(crate) fn turn_is_over() -> bool {
+    with_slot(|slot| {
+        let turn = slot.turn.load(Relaxed);
+        turn != 0 && slot.turn_over.load(Relaxed) == turn
+    })
+    .unwrap_or(false)
+}
+
 /// Is the slice of the fiber that runs *now* over? (A poke meant for an earlier run says no.)
 pub(crate) fn expired() -> bool {
     with_slot(|slot| slot.expired.load(Relaxed) == slot.active.load(Relaxed)).unwrap_or(false)
@@ -126,6 +150,14 @@ impl Slot {
     }
 }
 
+/// What the watchdog finds of one worker.
+pub(crate) struct Over {
+    /// The run of a fiber has lasted its slice.
+    pub(crate) run: bool,
+    /// The turn of a context has.
+    pub(crate) turn: bool,
+}
+
 /// The slots of all workers that one watchdog watches.
 #[derive(Default)]
 pub(crate) struct Slots(Mutex<Vec<Arc<Slot>>>);
@@ -145,13 +177,17 @@ impl Slots {
         Registered { slot, slots: self.clone() }
     }
 
-    /// Shows `is_over` the number and the current run (0: none) of every worker; where it says yes, the
-    /// run is marked expired and the worker is interrupted.
-    pub(crate) fn interrupt(&self, mut is_over: impl FnMut(usize, u64) -> bool) {
+    /// Shows `judge` the number of every worker with its current run and turn (0: none). Where the run is
+    /// over, it is marked expired and the worker is interrupted; where the turn is, that is marked.
+    pub(crate) fn watch(&self, mut judge: impl FnMut(usize, u64, u64) -> Over) {
         // Held while signalling: a thread leaves the list under this lock, before it ends.
         for (number, slot) in self.lock().iter().enumerate() {
-            let active = slot.active.load(Relaxed);
-            if is_over(number, active) {
+            let (active, turn) = (slot.active.load(Relaxed), slot.turn.load(Relaxed));
+            let over = judge(number, active, turn);
+            if over.turn {
+                slot.turn_over.store(turn, Relaxed);
+            }
+            if over.run {
                 slot.expired.store(active, Relaxed);
                 // SAFETY: the slot is in the list and the lock is held, so its thread is alive.
                 unsafe { os::signal(slot) };

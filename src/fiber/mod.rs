@@ -20,7 +20,7 @@ mod interrupt;
 mod tests;
 mod turn;
 
-pub(crate) use interrupt::{Slots, Target, expired, running};
+pub(crate) use interrupt::{Over, Slots, Target, expired, in_turn, running, turn_is_over};
 pub use turn::Turn;
 
 use crate::{

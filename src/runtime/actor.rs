@@ -13,14 +13,13 @@ use crate::{
 };
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
-    cell::Cell,
     future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -35,10 +34,8 @@ pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
         // only then is the end announced.
         live: FuturesUnordered::new(),
         interpreter,
-        began: Rc::new(Cell::new(Instant::now())),
         ending,
     };
-    let began = context.began.clone();
     let work = async move {
         loop {
             tokio::select! {
@@ -57,19 +54,13 @@ pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
     };
     let mut work = pin!(work);
     // The slice is the context's, not the call's: see `Running::poll`.
-    poll_fn(|cx| {
-        began.set(Instant::now());
-        work.as_mut().poll(cx)
-    })
-    .await;
+    poll_fn(|cx| fiber::in_turn(|| work.as_mut().poll(cx))).await;
 }
 
 struct Actor {
     /// Every call that has begun and not ended.
     live: FuturesUnordered<Running>,
     interpreter: Rc<dyn Interpreter>,
-    /// When the worker gave the context its turn.
-    began: Rc<Cell<Instant>>,
     ending: Ending,
 }
 
@@ -124,7 +115,6 @@ impl Actor {
             timer,
             begun: false,
             reply: Some(reply),
-            began: self.began.clone(),
             address: address.clone(),
             _function: keep,
             _room: room,
@@ -152,8 +142,6 @@ struct Running {
     /// Was it polled before?
     begun: bool,
     reply: Option<Reply>,
-    /// When the worker gave the context its turn.
-    began: Rc<Cell<Instant>>,
     address: Arc<Address>,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
@@ -212,7 +200,7 @@ impl Future for Running {
             this.expire();
             return Poll::Ready(());
         }
-        if this.began.get().elapsed() >= this.address.shared.limits.slice {
+        if fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them run when the
             // other contexts, and the timers, have had their turn.
             let _ = pin!(tokio::task::yield_now()).poll(cx);

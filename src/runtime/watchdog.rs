@@ -1,13 +1,16 @@
-//! The watchdog: one thread per broker that ends slices.
+//! The watchdog: one thread per broker that ends slices: those of scripts and those of contexts.
 
-use crate::{error::Result, fiber::Slots};
+use crate::{
+    error::Result,
+    fiber::{Over, Slots},
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Starts a thread that interrupts every run of a script in `slots` that lasts longer than `slice`. It
-/// ends by itself when nobody else holds the slots any more.
+/// Starts a thread that interrupts every run of a script in `slots` that lasts longer than `slice`, and
+/// marks every turn of a context that does. It ends by itself when nobody else holds the slots any more.
 ///
 /// # Errors
 /// `io` if the system refuses a thread.
@@ -16,19 +19,20 @@ pub(crate) fn start(slots: &Arc<Slots>, slice: Duration) -> Result<()> {
     // A quarter of a slice: a run is at most a quarter too long. While no script runs, it looks less often.
     let tick = (slice / 4).max(Duration::from_micros(100));
     let main = move || {
-        let mut seen: Vec<Seen> = Vec::new();
+        let mut seen: Vec<(Seen, Seen)> = Vec::new();
         let mut idle = false;
         loop {
             std::thread::sleep(if idle { tick * 4 } else { tick });
             let Some(slots) = slots.upgrade() else { return };
             let now = Instant::now();
             idle = true;
-            slots.interrupt(|number, run| {
-                idle &= run == 0;
+            slots.watch(|number, run, turn| {
+                idle &= run == 0 && turn == 0;
                 if seen.len() <= number {
-                    seen.resize(number + 1, Seen { run: 0, wait: slice, due: now });
+                    seen.resize(number + 1, (Seen::new(now), Seen::new(now)));
                 }
-                seen[number].is_over(run, slice, now)
+                let (runs, turns) = &mut seen[number];
+                Over { run: runs.is_over(run, slice, now), turn: turns.is_over(turn, slice, now) }
             });
         }
     };
@@ -36,10 +40,10 @@ pub(crate) fn start(slots: &Arc<Slots>, slice: Duration) -> Result<()> {
     Ok(())
 }
 
-/// What the watchdog knows of one worker.
+/// What the watchdog knows of the runs, or the turns, of one worker.
 #[derive(Clone)]
 struct Seen {
-    /// The run of a fiber that was on when it looked last.
+    /// The one that was on when it looked last.
     run: u64,
     /// How long it waits before it interrupts the same run again.
     wait: Duration,
@@ -48,6 +52,10 @@ struct Seen {
 }
 
 impl Seen {
+    fn new(now: Instant) -> Self {
+        Self { run: 0, wait: Duration::ZERO, due: now }
+    }
+
     /// Is it time to interrupt `run`?
     ///
     /// An interrupt may find the interpreter where it cannot be poked, so it is repeated, but ever more

@@ -29,6 +29,7 @@ use crate::{
     engine::{Callee, Chain, Named, Scope, Source},
     error::{Error, ErrorKind, Frame, Result},
     fiber,
+    native::Caller,
     value::{Function, Value},
 };
 use mlua::ffi::*;
@@ -51,6 +52,9 @@ pub(super) struct State {
     /// Idle Lua threads.
     threads: RefCell<Vec<Thread>>,
     scope: Rc<dyn Scope>,
+    /// Two of the scope's answers that every call of a native needs.
+    caller: Caller,
+    value_bytes: usize,
     /// The folder of the script, for `require`.
     folder: RefCell<Option<PathBuf>>,
     modules: Modules,

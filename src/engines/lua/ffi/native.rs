@@ -78,7 +78,7 @@ unsafe fn begin(l: L, target: &Target) -> Next {
                     &mut many
                 }
             };
-            let mut bytes_left = state.scope().limits().value_bytes;
+            let mut bytes_left = state.value_bytes;
             for (index, arg) in (1..=count).zip(args.iter_mut()) {
                 match marshal::read_within(&mut bytes_left, state, l, index) {
                     Ok(value) => *arg = value,
@@ -86,6 +86,8 @@ unsafe fn begin(l: L, target: &Target) -> Next {
                 }
             }
             match target {
+                // The most common callee, without the way through the scope.
+                Target::Callee(Callee::Native(native)) => native.call(&state.caller, args),
                 Target::Callee(callee) => state.scope().call(callee, args),
                 Target::Builtin(builtin) => builtin(state, args),
             }

@@ -64,6 +64,8 @@ impl State {
         let memory = scope.limits().memory_bytes;
         let state = Rc::new(Self {
             threads: RefCell::default(),
+            caller: scope.caller().clone(),
+            value_bytes: scope.limits().value_bytes,
             scope,
             folder: RefCell::default(),
             modules: Modules::default(),
