@@ -87,6 +87,6 @@ pub use native::Caller;
 pub use permissions::Permissions;
 pub use runtime::{Failure, Usage};
 pub use value::{
-    Aggregate, DEFAULT_DEPTH, FromValue, Function, IntoArgs, IntoValue, Key, Kind, Owner, RealKey,
-    Rest, Serde, Value, from_value, to_value,
+    Aggregate, DEFAULT_DEPTH, FromValue, Function, IntoArgs, IntoValue, Key, Kind, RealKey, Rest,
+    Serde, Value, from_value, to_value,
 };

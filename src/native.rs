@@ -45,6 +45,8 @@ pub struct Caller {
     pub(crate) permissions: Arc<Permissions>,
     /// Tells the brokers of a process apart.
     pub(crate) broker: usize,
+    /// How large a value may be that crosses to the caller.
+    pub(crate) value_bytes: usize,
 }
 
 impl Caller {

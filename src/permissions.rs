@@ -28,6 +28,16 @@ impl Permissions {
         self
     }
 
+    /// The same with absolute paths, so that a later change of the working folder changes nothing.
+    pub(crate) fn absolute(mut self) -> Self {
+        for path in &mut self.read {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
+        self
+    }
+
     /// The folders and files that may be read.
     pub fn read_roots(&self) -> &[PathBuf] {
         &self.read

@@ -128,7 +128,7 @@ impl Open {
             engine,
             limits: self.limits,
             fidelity: self.fidelity,
-            permissions: self.permissions,
+            permissions: self.permissions.absolute(),
             output: shared.output.clone(),
         };
         let context = Context(shared.open(settings, self.worker).await?);

@@ -14,6 +14,10 @@
 //!    must end in bounded time. Forced unwinding is never relied on: through C frames it leaks or
 //!    aborts.
 #![expect(unsafe_code, reason = "switches stacks and lends the waker to the code on them")]
+#![cfg_attr(
+    not(feature = "lua"),
+    allow(dead_code, unused_imports, reason = "some of it serves only engines in C")
+)]
 
 mod interrupt;
 #[cfg(test)]
@@ -76,8 +80,11 @@ pub(crate) struct Control {
     yielder: Cell<*const Yielder<(), ()>>,
     /// The waker of the poll that is running the fiber now. Only valid inside `resume`.
     waker: Cell<*const Waker>,
-    /// Set once the fiber is told to end: until when its handlers may run.
+    /// Set once the fiber is told to end: until when it may go on by itself; then, once it was made to
+    /// raise, until when its handlers may run.
     dying: Cell<Option<Instant>>,
+    /// It was made to raise.
+    raised: Cell<bool>,
     /// It suspended because its slice was over, not to wait.
     preempted: Cell<bool>,
     /// What a raw native waits for. It is here and not on the fiber's stack so that a raw wait has
@@ -111,6 +118,7 @@ impl Control {
             yielder: Cell::new(ptr::null()),
             waker: Cell::new(Waker::noop()),
             dying: Cell::new(None),
+            raised: Cell::new(false),
             preempted: Cell::new(false),
             operation: RefCell::new(None),
             outcome: Cell::new(None),
@@ -122,6 +130,21 @@ impl Control {
     /// Is the fiber being ended?
     pub(crate) fn is_dying(&self) -> bool {
         self.dying.get().is_some()
+    }
+
+    /// An interrupt point of a fiber that is being ended: must it raise now?
+    ///
+    /// A script that catches everything spends its first grace in a loop. It is made to raise once, then its
+    /// handlers have as long again, and after that every interrupt point raises.
+    pub(crate) fn must_raise(&self) -> bool {
+        let Some(until) = self.dying.get() else { return false };
+        if Instant::now() < until {
+            return false;
+        }
+        if !self.raised.replace(true) {
+            self.dying.set(Some(until + GRACE));
+        }
+        true
     }
 
     /// Is it being ended, and may its handlers still run?
@@ -253,7 +276,9 @@ impl<R> Unpin for Fiber<R> {}
 /// # Errors
 /// `memory` if the system has no room for another stack.
 pub fn spawn<R: 'static>(f: impl FnOnce() -> Result<R> + 'static) -> Result<Fiber<R>> {
-    let stack = match STACKS.with_borrow_mut(Vec::pop) {
+    // At the end of a thread the pool may be gone before the last fibers are.
+    let pooled = STACKS.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    let stack = match pooled {
         Some(stack) => stack,
         None => DefaultStack::new(STACK_BYTES).map_err(|error| {
             Error::new(ErrorKind::Memory, format!("no stack for another call: {error}"))
@@ -273,7 +298,8 @@ pub fn spawn<R: 'static>(f: impl FnOnce() -> Result<R> + 'static) -> Result<Fibe
 }
 
 fn recycle(stack: DefaultStack) {
-    STACKS.with_borrow_mut(|pool| {
+    let _ = STACKS.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
         if pool.len() < POOLED_STACKS {
             pool.push(stack);
         }

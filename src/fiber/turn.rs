@@ -15,7 +15,9 @@ use std::{
 /// When a slice ends, other contexts of the worker run, but other calls of the *same* interpreter wait
 /// until the preempted one goes on and waits or ends. So calls of one context interleave only where
 /// the script itself waits, never in mid-expression (`n = n + f()` in overlapping calls stays right).
-/// It cannot deadlock: the holder was not waiting for anything, it is always runnable.
+/// It cannot deadlock: the holder was not waiting for anything, it is always runnable. A call that is
+/// *cancelled* does not wait for its turn: its handlers run at once, since what it waits for (which may
+/// be the holder itself) ends with it.
 #[derive(Clone, Default)]
 pub struct Turn(Rc<State>);
 
@@ -27,13 +29,7 @@ struct State {
     next: Cell<u64>,
     /// Calls that were polled meanwhile.
     waiting: RefCell<Vec<Waker>>,
-    /// Calls that were dropped meanwhile: their handlers run once the turn is free.
-    dropped: RefCell<Vec<Box<dyn Dropped>>>,
 }
-
-/// A fiber of any result, kept only to be dropped.
-trait Dropped {}
-impl<R> Dropped for Fiber<R> {}
 
 impl Turn {
     /// The call on `fiber`, which runs only when it is its turn.
@@ -52,8 +48,6 @@ impl State {
     fn free(&self, id: u64) {
         if self.holder.get() == id {
             self.holder.set(0);
-            let dropped = self.dropped.take();
-            drop(dropped);
             self.waiting.take().into_iter().for_each(Waker::wake);
         }
     }
@@ -89,11 +83,7 @@ impl<R> Future for Taking<R> {
 
 impl<R: 'static> Drop for Taking<R> {
     fn drop(&mut self) {
-        if self.turn.is_free_for(self.id) {
-            self.fiber = None;
-            self.turn.free(self.id);
-        } else if let Some(fiber) = self.fiber.take() {
-            self.turn.dropped.borrow_mut().push(Box::new(fiber));
-        }
+        self.fiber = None;
+        self.turn.free(self.id);
     }
 }

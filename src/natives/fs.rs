@@ -45,8 +45,15 @@ fn read(caller: &Caller, path: &Path) -> Result<Bytes> {
     if !allowed(caller, &real) {
         return Err(denied());
     }
-    if real.is_dir() {
-        return Err(Error::new(ErrorKind::Io, format!("{shown} is a folder")));
+    let metadata = real.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        // A pipe or a device might never end.
+        let what = if metadata.is_dir() { "a folder" } else { "no plain file" };
+        return Err(Error::new(ErrorKind::Io, format!("{shown} is {what}")));
+    }
+    if metadata.len() > caller.value_bytes as u64 {
+        let most = caller.value_bytes;
+        return Err(Error::new(ErrorKind::Range, format!("{shown} has more than {most} bytes")));
     }
     Ok(std::fs::read(real).map_err(failed)?.into())
 }

@@ -18,13 +18,16 @@ use crate::{
 use futures::future::BoxFuture;
 use std::time::Duration;
 use std::{
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 /// What a context is opened with.
@@ -71,6 +74,7 @@ impl Address {
             name: settings.name.clone(),
             permissions: Arc::new(settings.permissions.clone()),
             broker: shared.token(),
+            value_bytes: settings.limits.value_bytes,
         };
         let mailbox = Mailbox::new(settings.limits.concurrent_calls);
         Arc::new(Self { caller, settings, mailbox, shared, ended: watch::Sender::new(false) })
@@ -120,8 +124,26 @@ impl Address {
         let reply = Reply::To(reply);
         self.mailbox.request(Request { work, chain, inherited, reply, room })?;
         // Dropping this future closes the channel: that is how the callee learns that it is cancelled.
-        // An answer that never comes means that the whole context went down with its worker.
-        answer.await.unwrap_or_else(|_| Err(super::mailbox::ended(ErrorKind::Dead)))
+        let mut answer = pin!(answer);
+        let mut timer = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                // One that never comes means that the whole context went down with its worker.
+                let gone = |_| Err(super::mailbox::ended(ErrorKind::Dead));
+                return Poll::Ready(answer.unwrap_or_else(gone));
+            }
+            // Polled outside of its chain, it was taken along by a native that spawned it: the timer that
+            // watches over the chain may be gone before it.
+            if let (Some(at), None) = (inherited, Chain::current()) {
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    let late = "the call took longer than its chain may";
+                    return Poll::Ready(Err(Error::new(ErrorKind::Timeout, late)));
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Sends a call that nobody waits for.
@@ -264,7 +286,8 @@ impl Scope for ContextScope {
         if let Value::Function(function) = &value {
             self.admit(function)?;
         }
-        self.0.shared.directory.expose(self.id(), name, value)
+        let most = self.0.settings.limits.memory_bytes;
+        self.0.shared.directory.expose(self.id(), name, value, most)
     }
 
     fn admit(&self, function: &Function) -> Result<()> {

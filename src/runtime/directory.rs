@@ -21,6 +21,8 @@ use std::{
 pub(crate) struct Directory {
     contexts: Mutex<Slots>,
     exports: DashMap<Arc<str>, Export>,
+    /// What the exports of each context count for together.
+    exported_bytes: DashMap<ContextId, usize>,
     /// Counts the changes of exports.
     epoch: AtomicU64,
     /// How many exports begin with each namespace (`net` of `net.connect`).
@@ -48,6 +50,8 @@ struct Slot {
 struct Export {
     owner: ContextId,
     value: Value,
+    /// What it counts for against the memory limit of its owner.
+    bytes: usize,
 }
 
 /// What every language has of its own, and what no export may pretend to be.
@@ -79,6 +83,7 @@ impl Directory {
         let mut directory = Self {
             contexts: Mutex::default(),
             exports: DashMap::new(),
+            exported_bytes: DashMap::new(),
             epoch: AtomicU64::new(0),
             namespaces: DashMap::new(),
             natives: HashMap::with_capacity(natives.len()),
@@ -164,6 +169,7 @@ impl Directory {
             exports.push((name.clone(), std::mem::take(&mut export.value)));
             false
         });
+        self.exported_bytes.remove(&id);
         for (name, _) in &exports {
             self.count_namespaces(name, false);
         }
@@ -194,8 +200,14 @@ impl Directory {
         }
     }
 
-    /// Publishes `value` as `name` for context `owner`.
-    pub(crate) fn expose(&self, owner: ContextId, name: &str, value: Value) -> Result<()> {
+    /// Publishes `value` as `name` for context `owner`, whose exports may take `most` bytes together.
+    pub(crate) fn expose(
+        &self,
+        owner: ContextId,
+        name: &str,
+        value: Value,
+        most: usize,
+    ) -> Result<()> {
         check_name(name)?;
         let taken = |by: &str| {
             Err(Error::new(ErrorKind::Denied, format!("the name `{name}` belongs to {by}")))
@@ -206,14 +218,20 @@ impl Directory {
         if hides || hidden || RESERVED.contains(&name) {
             return taken("the host");
         }
+        // A name costs a table entry too.
+        let bytes = value.size_bytes().saturating_add(name.len() + size_of::<Export>());
         let before = match self.exports.entry(name.into()) {
             Entry::Occupied(entry) if entry.get().owner != owner => {
                 let by = self.context(entry.get().owner).map(|a| a.name().to_string());
                 return taken(&format!("context `{}`", by.as_deref().unwrap_or("that is closing")));
             }
-            Entry::Occupied(mut entry) => Some(entry.insert(Export { owner, value })),
+            Entry::Occupied(mut entry) => {
+                self.charge(owner, entry.get().bytes, bytes, most)?;
+                Some(entry.insert(Export { owner, value, bytes }))
+            }
             Entry::Vacant(entry) => {
-                entry.insert(Export { owner, value });
+                self.charge(owner, 0, bytes, most)?;
+                entry.insert(Export { owner, value, bytes });
                 None
             }
         };
@@ -223,6 +241,18 @@ impl Directory {
         self.changed();
         // What it replaces is dropped here, not under the map's lock: a drop may run a release.
         drop(before);
+        Ok(())
+    }
+
+    /// Counts an export of `bytes` in place of one of `before`.
+    fn charge(&self, owner: ContextId, before: usize, bytes: usize, most: usize) -> Result<()> {
+        let mut sum = self.exported_bytes.entry(owner).or_default();
+        let after = sum.saturating_sub(before).saturating_add(bytes);
+        if after > most {
+            let message = format!("the exports of a context may take {most} bytes together");
+            return Err(Error::new(ErrorKind::Memory, message));
+        }
+        *sum = after;
         Ok(())
     }
 

@@ -88,7 +88,8 @@ impl Thread {
             // Drops what contexts are left, and answers their calls, while still watched: a script that
             // loops in its handlers is ended by an interrupt.
             drop(contexts);
-            drop(runtime);
+            // Not waiting for blocking natives that are still at work: one may hang in the system.
+            runtime.shutdown_background();
             let _ = ending.send(());
         };
         let name = format!("calog-{index}");

@@ -11,7 +11,7 @@ use std::{
 /// The side that owns functions: a context, as the handles of its functions see it.
 ///
 /// The runtime implements it; the handle knows no more than this, so that values need no runtime.
-pub trait Owner: Send + Sync {
+pub(crate) trait Owner: Send + Sync {
     /// The owning context.
     fn context(&self) -> ContextId;
     /// A number that tells the brokers of a process apart while they live.
@@ -48,7 +48,7 @@ impl Drop for Handle {
 
 impl Function {
     /// The handle of function `key` of `owner`, to be released once the last clone is dropped.
-    pub fn new(owner: Arc<dyn Owner>, key: u64) -> Self {
+    pub(crate) fn new(owner: Arc<dyn Owner>, key: u64) -> Self {
         Self(Arc::new(Handle { owner, key }))
     }
 

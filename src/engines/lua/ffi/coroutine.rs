@@ -1,14 +1,17 @@
-//! `coroutine.resume`, `wrap`, `close` and `running`, and `xpcall`.
+//! `coroutine.resume`, `wrap`, `close` and `running`.
 //!
 //! They behave as the reference manual says, and tests compare them with the stock functions. They exist
-//! because an interrupt must know which Lua thread runs: each switch publishes it. And because the handler of
-//! `xpcall` runs with hooks off, where a looping one could never be ended.
+//! because an interrupt must know which Lua thread runs: each switch publishes it.
 
-use super::{L, hook, with_call};
+use super::{
+    L, hook,
+    library::{replace, stock},
+    with_call,
+};
 use crate::fiber;
 use mlua::ffi::*;
 use std::{
-    ffi::{CStr, c_char, c_int},
+    ffi::{c_char, c_int},
     mem, ptr,
 };
 
@@ -184,134 +187,16 @@ unsafe extern "C-unwind" fn co_running(l: L) -> c_int {
     2
 }
 
-unsafe extern "C-unwind" fn xpcall(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function.
-    unsafe {
-        if lua_type(l, 2) == LUA_TFUNCTION {
-            lua_pushvalue(l, 2);
-            lua_pushcclosure(l, handler, 1);
-            lua_replace(l, 2);
-        }
-        stock(l)
-    }
-}
-
-/// The script's message handler, which is skipped once the call is ending.
-unsafe extern "C-unwind" fn handler(l: L) -> c_int {
-    // SAFETY: only `xpcall` makes closures of it; upvalue 1 is the script's handler.
-    unsafe {
-        if fiber::dying() {
-            return 1;
-        }
-        lua_pushvalue(l, lua_upvalueindex(1));
-        lua_insert(l, 1);
-        lua_call(l, lua_gettop(l) - 1, 1);
-    }
-    1
-}
-
-/// `setmetatable` without finalisers: hooks are off in `__gc`, so a looping one could never be ended.
-unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function.
-    unsafe {
-        if lua_type(l, 2) == LUA_TTABLE {
-            lua_pushstring(l, c"__gc".as_ptr());
-            if lua_rawget(l, 2) != LUA_TNIL {
-                return luaL_error(l, c"__gc is not allowed: use __close".as_ptr());
-            }
-            lua_settop(l, -2);
-        }
-        stock(l)
-    }
-}
-
-/// The most elements that one call of `table.move`, `insert` or `remove` may shift. They loop in C, where no
-/// interrupt reaches; with a `__len` or large indexes they would do so for ever.
-const MOST_SHIFTED: lua_Integer = 1 << 24;
-
-/// Raises if elements `first` to `last` are too many to shift.
-unsafe fn check_shift(l: L, first: lua_Integer, last: lua_Integer) {
-    // SAFETY: `l` is live; nothing here has a destructor.
-    unsafe {
-        if last.saturating_sub(first) > MOST_SHIFTED {
-            luaL_error(l, c"too many elements to move".as_ptr());
-        }
-    }
-}
-
-/// The length of argument 1, as the library sees it. Raises.
-unsafe fn length(l: L) -> lua_Integer {
-    // SAFETY: `l` is live.
-    unsafe {
-        lua_len(l, 1);
-        let length = lua_tointegerx(l, -1, ptr::null_mut());
-        lua_settop(l, -2);
-        length
-    }
-}
-
-unsafe extern "C-unwind" fn table_move(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
-    unsafe {
-        let number = |index| lua_tointegerx(l, index, ptr::null_mut());
-        check_shift(l, number(2), number(3));
-        stock(l)
-    }
-}
-
-/// `table.insert` and `table.remove`: they shift only if a position is given as argument 2 and is followed by
-/// more.
-unsafe extern "C-unwind" fn table_shift(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
-    unsafe {
-        let count = lua_gettop(l);
-        // `insert(t, value)` has two arguments as well, but the stock function then only appends.
-        if count >= 2 && lua_type(l, 1) == LUA_TTABLE && lua_isinteger(l, 2) != 0 {
-            check_shift(l, lua_tointegerx(l, 2, ptr::null_mut()), length(l));
-        }
-        stock(l)
-    }
-}
-
-/// Calls the stock function, upvalue 1, on the same frame. Raises.
-unsafe fn stock(l: L) -> c_int {
-    // SAFETY: `replace` put a C function there. It sees the same arguments and no upvalues of its own,
-    // which these stock functions do not have.
-    unsafe {
-        match lua_tocfunction(l, lua_upvalueindex(1)) {
-            Some(stock) => stock(l),
-            None => 0,
-        }
-    }
-}
-
-/// Puts `function`, over the stock one, into field `name` of the table on top. Raises (memory).
-unsafe fn replace(l: L, name: &CStr, function: lua_CFunction) {
-    // SAFETY: run by `install`, protected.
-    unsafe {
-        lua_getfield(l, -1, name.as_ptr());
-        lua_pushcclosure(l, function, 1);
-        lua_setfield(l, -2, name.as_ptr());
-    }
-}
-
 /// Replaces the stock functions. Raises (memory).
 pub(super) unsafe fn install(l: L) {
     // SAFETY: run once by `open`, protected, before any script.
     unsafe {
         lua_pushglobaltable(l);
-        replace(l, c"xpcall", xpcall);
-        replace(l, c"setmetatable", setmetatable);
         lua_getfield(l, -1, c"coroutine".as_ptr());
         replace(l, c"resume", co_resume);
         replace(l, c"wrap", co_wrap);
         replace(l, c"close", co_close);
         replace(l, c"running", co_running);
-        lua_settop(l, -2);
-        lua_getfield(l, -1, c"table".as_ptr());
-        replace(l, c"move", table_move);
-        replace(l, c"insert", table_shift);
-        replace(l, c"remove", table_shift);
         lua_settop(l, -3);
     }
 }

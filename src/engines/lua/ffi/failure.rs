@@ -152,7 +152,7 @@ pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Er
     if fiber::dying() {
         return fiber::cancelled().called_from(call.frames.take());
     }
-    if status == LUA_ERRMEM {
+    if status == LUA_ERRMEM || call.not_loaded.get() == LUA_ERRMEM {
         return out_of_memory();
     }
     // SAFETY: the caller's promise; the value lies on top, and nothing below runs unprotected.
@@ -161,7 +161,7 @@ pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Er
         match lua_type(l, index) {
             LUA_TSTRING => {
                 let message = String::from_utf8_lossy(marshal::bytes(l, index)).into_owned();
-                if call.not_loaded.get() {
+                if call.not_loaded.get() != LUA_OK {
                     return not_loaded(call, message);
                 }
                 Error::raised(message)

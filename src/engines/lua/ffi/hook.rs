@@ -35,10 +35,10 @@ pub(super) unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
     // suspend in `yield_now` leaves below it only Lua's own C frames and raw functions of this folder,
     // all of this fiber, to be resumed in order.
     unsafe {
-        let state = fiber::with_current(|control| (control.is_dying(), control.in_grace()));
+        let state = fiber::with_current(|control| (control.is_dying(), control.must_raise()));
         match state {
-            Some((true, true)) => return arm(l, GRACE_STEP),
-            Some((true, false)) => {}
+            Some((true, false)) => return arm(l, GRACE_STEP),
+            Some((true, true)) => {}
             None => return arm(l, FALLBACK_STEP),
             Some((false, _)) => {
                 arm(l, FALLBACK_STEP);

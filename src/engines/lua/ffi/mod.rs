@@ -20,6 +20,7 @@
 mod coroutine;
 mod failure;
 mod hook;
+mod library;
 mod marshal;
 mod native;
 mod sandbox;
@@ -147,8 +148,8 @@ struct Call {
     thread: L,
     /// Where the error came from; filled by the message handler.
     frames: RefCell<Vec<Frame>>,
-    /// The script did not compile.
-    not_loaded: Cell<bool>,
+    /// How compiling failed, if it did.
+    not_loaded: Cell<c_int>,
 }
 
 /// What a function that calog gave to Lua stands for.
@@ -203,7 +204,7 @@ impl State {
             loads_as: Cell::new(None),
             thread: thread.l,
             frames: RefCell::default(),
-            not_loaded: Cell::new(false),
+            not_loaded: Cell::new(LUA_OK),
         };
         let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
         tag(&raw const call);
@@ -358,8 +359,9 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
             Job::Load { source, name } => {
                 let text = source.text.as_ptr().cast();
                 let name = name.as_ptr();
-                if luaL_loadbufferx(l, text, source.text.len(), name, c"t".as_ptr()) != LUA_OK {
-                    call.not_loaded.set(true);
+                let status = luaL_loadbufferx(l, text, source.text.len(), name, c"t".as_ptr());
+                if status != LUA_OK {
+                    call.not_loaded.set(status);
                     lua_error(l);
                 }
                 0

@@ -1,6 +1,6 @@
 //! Opening a state: an allow-list, since a stock state is no sandbox.
 
-use super::{L, Modules, State, Target, coroutine, failure, native};
+use super::{L, Modules, State, Target, coroutine, failure, library, native};
 use crate::{
     engine::Scope,
     engines::lua::builtin::{Builtin, GLOBALS, PRELUDE},
@@ -86,7 +86,8 @@ impl State {
             })
         })?;
         failure::opened(state.lua.gc_collect())?;
-        failure::opened(state.lua.set_memory_limit(memory))?;
+        // mlua takes 0 for no limit at all.
+        failure::opened(state.lua.set_memory_limit(memory.max(1)))?;
         Ok(state)
     }
 }
@@ -111,6 +112,7 @@ unsafe fn build(l: L) {
         failure::install(l);
         native::install(l);
         coroutine::install(l);
+        library::install(l);
         lua_pushglobaltable(l);
         for (name, builtin) in GLOBALS {
             native::push_function(l, || Target::Builtin(builtin));
