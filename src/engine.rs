@@ -121,7 +121,7 @@ pub enum Resolved {
     Native(Arc<Native>),
     /// A function that a script exports. Call it by name, so that a later export is followed.
     Function(Function),
-    /// Data that a script exports.
+    /// Data of a script or of the host.
     Data(Value),
     /// Not a name itself, but the beginning of some (`net` of `net.connect`).
     Namespace {
@@ -203,7 +203,9 @@ pub trait Scope {
     /// Exports `value` under `name`. A later export of the same context replaces it.
     ///
     /// # Errors
-    /// `denied` if the name belongs to a native or to another context; `type` if it is no name.
+    /// `denied` if the name belongs to the host or to another context; `type` if it is no name;
+    /// `unsupported` if the function belongs to another broker; `memory` if the context's exports would
+    /// take more than its memory limit.
     fn expose(&self, name: &str, value: Value) -> Result<()>;
 
     /// Is `function` one that this broker can call?

@@ -46,11 +46,13 @@ kinds! {
     NotFound = "not_found",
     /// The context or function is closed or released. Fate unknown if the call had begun.
     Dead = "dead",
-    /// A number does not fit where it should go, or a value is nested deeper than the cap.
+    /// A number does not fit where it should go, or a value is nested deeper or larger than the cap. Never
+    /// ran if the message names an argument; ran if it names the result.
     Range = "range",
-    /// The value has no counterpart on the other side (a coroutine, a cycle, bytes that are not UTF-8).
+    /// The value has no counterpart on the other side (a coroutine, a cycle, bytes that are not UTF-8). Never
+    /// ran if the message names an argument; ran if it names the result.
     Unrepresentable = "unrepresentable",
-    /// A value has another type than the callee declared. Never ran.
+    /// A value has another type than was declared. Never ran, unless the message names the result.
     Type = "type",
     /// Too few or too many arguments. Never ran.
     Arity = "arity",

@@ -28,7 +28,8 @@ enum Event {
 
 /// The queue between scripts and the host.
 ///
-/// It is bounded by the calls in flight: a script waits for its host call.
+/// Calls in it are bounded by the calls in flight, since a script waits for its host call. Failures of posted
+/// calls wait until the host pumps.
 pub(crate) struct Queue {
     sender: async_channel::Sender<Event>,
     receiver: async_channel::Receiver<Event>,

@@ -53,7 +53,8 @@
 //! - Every call that was accepted is answered exactly once, with a value or a typed error, whatever ends.
 //! - A calls B calls A never deadlocks, on one worker or several, and calls of one context overlap where
 //!   the script waits. Endless recursion between contexts ends in a catchable `depth` error.
-//! - Between two waits, a script has its context to itself: it is never interleaved in mid-expression.
+//! - Between two waits, a script has its context to itself: no other call of the context runs in
+//!   mid-expression (but the handlers of one that is cancelled do).
 //! - A native that panics is an error of kind `panicked`. `panic = "unwind"` is required for that.
 //!
 //! # Cargo features
@@ -90,3 +91,8 @@ pub use value::{
     Aggregate, DEFAULT_DEPTH, FromValue, Function, IntoArgs, IntoValue, Key, Kind, RealKey, Rest,
     Serde, Value, from_value, to_value,
 };
+
+/// Compiles the README's Rust.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

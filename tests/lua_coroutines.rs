@@ -94,6 +94,11 @@ const SNIPPETS: &[&str] = &[
      return w(), w(), w(), w()",
     "local ok, e = pcall(coroutine.yield, 1) return ok",
     "return pcall(error)",
+    "return pcall(assert, false, 'message')",
+    "return pcall(function() assert(false, 'message') end)",
+    "return pcall(function() assert(nil) end)",
+    "return pcall(assert)",
+    "return select('#', assert(1, 2, nil))",
     "return pcall(error, nil)",
     "return select('#', pcall(error))",
     // Places where stock Lua cannot yield.

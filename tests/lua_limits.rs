@@ -276,6 +276,26 @@ const LOOPS_IN_C: &[&str] = &[
      return table.insert('abc', 1, 'x')",
     "return table.concat(setmetatable({}, {__len = function() return 1 << 27 end, __index = string}), '', 1, 1 << 27)",
     "return table.sort(setmetatable({}, {__len = function() return 1 << 20 end}), pcall)",
+    // The length of a real table may be a huge number too: sixty keys make its border one.
+    "local t = {1, 2, 3, 4, 5} t[8] = 1 t[9] = 1 for i = 4, 27 do t[1 << i] = 1 end
+       assert(#t > 1 << 26) return table.insert(t, 1, 'x')",
+    "local t = {1, 2, 3, 4, 5} t[8] = 1 t[9] = 1 for i = 4, 27 do t[1 << i] = 1 end
+       return table.remove(t, 1)",
+    "local t = {1, 2, 3, 4, 5} t[8] = 1 t[9] = 1 for i = 4, 22 do t[1 << i] = 1 end
+       return table.sort(t, pcall)",
+    // What is no table may have a length as well.
+    "local m = getmetatable('') m.__len = function() return 1 << 27 end m.__newindex = rawequal
+       return table.insert('abc', 1, 'x')",
+    "local m = getmetatable('') m.__len = function() return 1 << 27 end m.__newindex = rawequal
+       return table.remove('abc', 1)",
+    // Few elements, each at the end of a long chain.
+    "local t = {} for _ = 1, 1900 do t = setmetatable({}, {__index = t}) end
+       return table.move(t, 1, 1 << 18, 2, {})",
+    "local t = {} for _ = 1, 1900 do t = setmetatable({}, {__newindex = t}) end
+       return table.move({}, 1, 1 << 18, 2, t)",
+    // C functions as metamethods: no Lua code runs, so no hook does.
+    "return table.concat(setmetatable({}, {__index = rawlen}), '', 1, 1 << 27)",
+    "return table.move(setmetatable({}, {__index = pcall}), 1, 1 << 24, 2, {})",
 ];
 
 // C-210: promise 3 of the design holds for the library too.
@@ -300,7 +320,7 @@ async fn a_pattern_match_that_backtracks_is_answered_in_time() {
     let broker = builder().build().unwrap();
     let context = lua(&broker, "expose('short', function() return 1 end)").await;
     let other = lua(&broker, "expose('other_short', function() return 1 end)").await;
-    let source = "return ('a'):rep(300):find(('.-'):rep(4) .. 'b')";
+    let source = "return ('a'):rep(130):find(('.-'):rep(4) .. 'b')";
     let start = Instant::now();
     let result = within(context.eval::<Value>(source).deadline(DEADLINE)).await;
     let took = start.elapsed();
@@ -337,6 +357,7 @@ async fn dropping_the_callers_future_cancels_the_script() {
                     wait_here()
                   end)
                   expose('closed_here', function() local c = closed_here closed_here = {} return table.concat(c, ' ') end)";
+    let mut wrong = Vec::new();
     for worker in [0, 1] {
         let helper = named(&broker, "helper", worker, helper).await;
         let source = "
@@ -379,7 +400,7 @@ async fn dropping_the_callers_future_cancels_the_script() {
             ("wraps", "inner wraps", ""),
             ("resumes", "inner resumes", ""),
             ("sorts", "inner sorts", ""),
-            ("handles", "inner handles", ""),
+            ("handles", "inner handles!", ""),
             ("closes", "closes", ""),
             ("gsubs", "inner gsubs", ""),
         ] {
@@ -400,13 +421,16 @@ async fn dropping_the_callers_future_cancels_the_script() {
                 got.sort();
                 closed.sort_unstable();
             }
-            assert_eq!(got, closed, "after {way}");
-            assert_eq!(text(&helper, "closed_here").await, closed_there, "after {way}");
+            let got_there = text(&helper, "closed_here").await;
+            if got != closed || got_there != closed_there {
+                wrong.push(format!("{way}: closed {got:?}, and {got_there:?} in the helper"));
+            }
             assert_eq!(within(context.call::<i64>("echo", (3,))).await.unwrap(), 3, "after {way}");
         }
         within(context.close()).await;
         within(helper.close()).await;
     }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 // C-210: what a deadline ends runs its handlers too, and they may still print and call what is ready.
@@ -416,7 +440,7 @@ async fn handlers_of_a_call_that_is_ended_may_use_what_is_ready() {
     let sink = lines.clone();
     let broker = builder()
         .output(move |_, line| {
-            sink.lock().unwrap().push(String::from_utf8_lossy(line).into_owned())
+            sink.lock().unwrap().push(String::from_utf8_lossy(line).into_owned());
         })
         .build()
         .unwrap();
@@ -637,7 +661,7 @@ async fn endless_recursion_is_an_error() {
     ] {
         // Each takes well under a second in stock Lua; twice, since the first leaves its stack behind.
         for _ in 0..2 {
-            let call = tokio::time::timeout(LATE * 2, context.eval::<Value>(source)).await;
+            let call = tokio::time::timeout(LATE * 4, context.eval::<Value>(source)).await;
             let error =
                 call.unwrap_or_else(|_| panic!("it takes too long: {source}")).expect_err(source);
             let expected = matches!(error.kind(), ErrorKind::Raised | ErrorKind::Memory);

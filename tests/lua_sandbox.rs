@@ -16,8 +16,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 use tempfile::TempDir;
+
+/// The deadline of what never ends.
+const DEADLINE: Duration = Duration::from_millis(60);
 
 async fn text(context: &Context, expression: &str) -> String {
     let source = format!("return tostring({expression})");
@@ -52,7 +56,7 @@ async fn scripts_see_exactly_what_is_on_the_list() {
             "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max maxinteger \
              min mininteger modf pi pow rad random randomseed sin sinh sqrt tan tanh tointeger type ult",
         ),
-        ("getmetatable('')", "__index"),
+        ("getmetatable('')", "__add __div __idiv __index __mod __mul __pow __sub __unm"),
     ] {
         let source = format!(
             "local names = {{}}
@@ -353,7 +357,7 @@ async fn print_writes_lines_as_lua_formats_them() {
     within(context.eval::<()>("function tostring() return 'mine' end print(1)")).await.unwrap();
     assert_eq!(take().pop().unwrap().1, b"1");
     for arguments in [
-        "setmetatable({}, {__tostring = function() return 1 end})",
+        "setmetatable({}, {__tostring = function() return {} end})",
         "setmetatable({}, {__tostring = function() error('x') end})",
     ] {
         let result = within(context.eval::<()>(&format!("print({arguments})"))).await;
@@ -492,6 +496,7 @@ async fn modules_that_cannot_be_loaded_are_errors() {
     folder.file("latin.lua", b"return '\xe4'");
     let broker = builder().build().unwrap();
     let context = folder.load(&broker, "main.lua").await;
+    let mut wrong = Vec::new();
     for (name, kind, part) in [
         ("missing", "not_found", "missing.lua"),
         ("sub.missing", "not_found", "missing.lua"),
@@ -506,8 +511,11 @@ async fn modules_that_cannot_be_loaded_are_errors() {
         ("b", "raised", "requires itself"),
     ] {
         let got = tried(&context, name.as_bytes()).await;
-        assert!(got.starts_with(kind) && got.contains(part), "{got} of {name}");
+        if !(got.starts_with(kind) && got.contains(part)) {
+            wrong.push(format!("{name}: {got}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // The payload of what a module raises comes through.
     let error = within(context.call::<Value>("req", ("raises_table",))).await.unwrap_err();
     assert_eq!(error.payload(), &Value::map([("code", 5)]));
@@ -520,7 +528,7 @@ async fn modules_that_cannot_be_loaded_are_errors() {
     }
     // One that never ends is ended, and can be asked for again.
     for _ in 0..2 {
-        let call = context.call::<Value>("req", ("endless",)).deadline(LATE / 20);
+        let call = context.call::<Value>("req", ("endless",)).deadline(DEADLINE);
         assert_eq!(kind(within(call).await), ErrorKind::Timeout);
     }
     folder.file("endless.lua", "return 'ended'");
@@ -675,7 +683,7 @@ async fn a_cancelled_loader_hands_the_module_over() {
     let first = tokio::spawn(context.call::<String>("req", ("slow",)));
     gate.arrived(1).await;
     let second = tokio::spawn(context.call::<String>("req", ("slow",)));
-    let third = context.call::<String>("req", ("slow",)).deadline(LATE / 20);
+    let third = context.call::<String>("req", ("slow",)).deadline(DEADLINE);
     assert_eq!(kind(within(third).await), ErrorKind::Timeout);
     first.abort();
     assert!(within(first).await.unwrap_err().is_cancelled());
@@ -729,4 +737,80 @@ async fn a_module_that_is_required_again_through_another_context_does_not_hang()
     let got = tried(&context, b"round").await;
     assert!(got.contains("requires itself"), "{got}");
     assert_eq!(tried(&context, b"fine").await, "ok fine ok leaf");
+}
+
+// C-072, C-080: what stands in front of the stock library behaves like it.
+#[tokio::test]
+async fn the_guarded_library_functions_are_those_of_stock_lua() {
+    let broker = builder().build().unwrap();
+    let context = lua(&broker, "").await;
+    let list = "local function l(t) local s = '' for i = 1, #t do s = s .. tostring(t[i]) .. ',' end return s end ";
+    let mut wrong = Vec::new();
+    for snippet in [
+        "local t = {1, 2, 3} table.insert(t, 9) table.insert(t, 1, 8) table.insert(t, 5, 7) return l(t)",
+        "local t = {1, 2, 3} table.insert(t, 4, 'end') table.insert(t, 2.0, 'f') table.insert(t, '1', 's') return l(t)",
+        "return select('#', table.insert({}, 1))",
+        "return pcall(table.insert, {1, 2}, 5, 'x')",
+        "return pcall(table.insert, {1, 2}, 0, 'x')",
+        "return pcall(table.insert, {1, 2}, 'x', 'y')",
+        "return pcall(table.insert, {1, 2}, 1.5, 'y')",
+        "return pcall(table.insert, {1, 2})",
+        "return pcall(table.insert, {1, 2}, 1, 2, 3)",
+        "return pcall(table.insert, nil, 1)",
+        "return pcall(table.insert, 'x', 1)",
+        "return pcall(table.insert)",
+        "local t = {1, 2, 3, 4} return table.remove(t), table.remove(t, 1), l(t), table.remove(t, 2), l(t)",
+        "local t = {1, 2} return table.remove(t, 3), table.remove(t, '1'), table.remove(t, 1.0), l(t)",
+        "return table.remove({}), table.remove({}, 0), table.remove({[0] = 'z'}, 0)",
+        "return pcall(table.remove, {1, 2, 3}, 7)",
+        "return pcall(table.remove, {1, 2, 3}, 'x')",
+        "return pcall(table.remove)",
+        "return l(table.move({1, 2, 3}, 1, 3, 2))",
+        "return l(table.move({1, 2, 3}, 2, 3, 1))",
+        "return l(table.move({1, 2, 3}, 1, 3, 3, {'a', 'b'}))",
+        "return l(table.move({1, 2, 3}, '1', 2.0, 4)), l(table.move({1}, 1, 0, 5))",
+        "return pcall(table.move, {}, 1, 2)",
+        "return (pcall(table.move, {}, 1, math.maxinteger, 2))",
+        "return (pcall(table.move, {}, math.mininteger, math.maxinteger, 2))",
+        "return pcall(table.move, {}, 'x', 2, 3)",
+        "return pcall(table.move, 1, 1, 2, 3)",
+        "local t = {} for i = 1, 1000 do t[i] = i end table.move(t, 1, 1000, 300) return t[299], t[300], t[1299], #t",
+        "local t = {} for i = 1, 1000 do t[i] = i end table.move(t, 300, 1000, 1) return t[1], t[701], t[702], #t",
+        "local t = {3, 1, 2} table.sort(t) return l(t)",
+        "local t = {3, 1, 2} table.sort(t, function(a, b) return a > b end) return l(t)",
+        "local t = {'b', 'a', 'C'} table.sort(t, nil) return l(t)",
+        "local t = {} for i = 1, 5000 do t[i] = i * 7919 % 5003 end table.sort(t) for i = 2, 5000 do
+           assert(t[i - 1] <= t[i]) end return t[1], t[5000]",
+        "return pcall(table.sort, {1, 'x'})",
+        "return pcall(table.sort, {1, 2}, 5)",
+        "return pcall(table.sort, {3, 1, 2, 5, 4}, function() return true end)",
+        "return pcall(table.sort, {1, 2, 3}, function() error('in sort', 0) end)",
+        "local t = {1, 2, 3} table.sort(t, rawequal) return #t",
+        "return table.concat({1, 2.5, 'x'}, '-'), table.concat({}, 'x'), table.concat({1, 2, 3}, ',', 2, 3)",
+        "return table.concat({1, 2, 3}, ',', 3, 2), pcall(table.concat, {1, {}, 3})",
+        "return pcall(table.concat, {1}, ',', 1, 2)",
+        "local t = {} for i = 1, 3000 do t[i] = i end local s = table.concat(t, ', ') return #s, s:sub(-10)",
+        "return ('ab'):rep(3), ('ab'):rep(2, '-'), ('ab'):rep(0), ('ab'):rep(-1), (''):rep(5), (''):rep(3, '.')",
+        "return string.rep(12, 2), string.rep('x', '3'), string.rep('x', 2.0)",
+        "return pcall(string.rep, 'x', 1.5)",
+        "return pcall(string.rep, '', 'x')",
+        "return pcall(string.rep, '')",
+        "return pcall(string.rep, {}, 1)",
+        "return pcall(string.rep, 'x', 1 << 62)",
+        "local n = 0 local t = setmetatable({}, {__newindex = function(t, k, v) n = n + 1 rawset(t, k, v) end})
+           table.insert(t, 'a') table.insert(t, 1, 'b') return n, l(t)",
+        "local t = setmetatable({}, {__index = function(_, i) return i * 10 end}) return l(table.move(t, 1, 3, 1, {}))",
+        "return table.concat(setmetatable({}, {__index = function(_, i) return 'v' .. i end}), ',', 1, 4)",
+        "local p = table.pack(1, nil, 3) return p.n, select('#', table.unpack(p, 1, p.n))",
+    ] {
+        let snippet = format!("{list}{snippet}");
+        let wanted = stock(&snippet);
+        let got = within(context.eval_as::<String>("=s", &shown(&snippet))).await;
+        let got = got.unwrap_or_else(|error| format!("{error:?}"));
+        if got != wanted {
+            let snippet = snippet.strip_prefix(list).unwrap();
+            wrong.push(format!("{snippet}\n  stock: {wanted}\n  here:  {got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -762,8 +762,8 @@ async fn whatever_a_script_raises_has_a_text() {
         ("local t = {message = 'loop'} t.t = t error(t)", "", Value::Nil),
         ("local x = nil + 1", "eval:1: attempt to perform arithmetic on a nil value", Value::Nil),
         ("undefined()", "eval:1: attempt to call a nil value (global 'undefined')", Value::Nil),
-        ("assert(false, 'asserted')", "asserted", Value::Nil),
-        ("assert(nil)", "assertion failed!", Value::Nil),
+        ("assert(false, 'asserted')", "eval:1: asserted", Value::Nil),
+        ("assert(nil)", "eval:1: assertion failed!", Value::Nil),
         ("assert(false, {x = 1, message = 'from the table'})", "from the table", point()),
         (
             "coroutine.wrap(function() error('in a coroutine', 0) end)()",

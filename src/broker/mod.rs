@@ -103,8 +103,8 @@ impl Broker {
         Call::function(function, args, owner)
     }
 
-    /// The data that some script exports as `name`, or a handle if it is a function; `None` if nobody
-    /// exports it.
+    /// The data that a script or the host has published as `name`, or a handle if it is a script's function;
+    /// `None` if there is no such name.
     pub fn export(&self, name: &str) -> Option<Value> {
         match self.0.shared.directory.resolve(name)? {
             Resolved::Function(function) => Some(Value::Function(function)),

@@ -15,6 +15,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed, compiler_fence},
     },
+    time::{Duration, Instant},
 };
 
 /// Makes an interpreter look up at its next instruction. Runs in a signal handler, on the thread of
@@ -61,6 +62,8 @@ pub(crate) struct Slot {
 thread_local! {
     static SLOT: Cell<*const Slot> = const { Cell::new(ptr::null()) };
     static EPOCH: Cell<u64> = const { Cell::new(0) };
+    /// When the turn began, on a thread without a slot.
+    static TURN_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 fn with_slot<R>(f: impl FnOnce(&Slot) -> R) -> Option<R> {
@@ -104,26 +107,34 @@ pub(crate) fn running(target: Target) -> Target {
 
 /// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may together take
 /// no longer than one long one: [`turn_is_over`] tells.
+///
+/// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches (inline
+/// mode), the clock is asked.
 pub(crate) fn in_turn<R>(f: impl FnOnce() -> R) -> R {
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
-    with_slot(|slot| slot.turn.store(turn, Relaxed));
+    if with_slot(|slot| slot.turn.store(turn, Relaxed)).is_none() {
+        TURN_BEGAN.set(Some(Instant::now()));
+    }
     let result = f();
     with_slot(|slot| slot.turn.store(0, Relaxed));
     result
 }
 
-/// Has the turn that is on lasted a slice? Never, where no watchdog watches.
-pub(crate) fn turn_is_over() -> bool {
+/// Has the turn that is on lasted `slice`?
+pub(crate) fn turn_is_over(slice: Duration) -> bool {
     with_slot(|slot| {
         let turn = slot.turn.load(Relaxed);
         turn != 0 && slot.turn_over.load(Relaxed) == turn
     })
-    .unwrap_or(false)
+    .unwrap_or_else(|| TURN_BEGAN.get().is_some_and(|began| began.elapsed() >= slice))
 }
 
-/// Is the slice of the fiber that runs *now* over? (A poke meant for an earlier run says no.)
-pub(crate) fn expired() -> bool {
+/// Is the slice of the fiber that runs now over? (An interrupt that was meant for an earlier run says no.)
+///
+/// An interpreter without a hook of its own asks this now and then, and passes through
+/// [`yield_now`](super::yield_now) if it is. Always `false` in inline mode, where no watchdog watches.
+pub fn expired() -> bool {
     with_slot(|slot| slot.expired.load(Relaxed) == slot.active.load(Relaxed)).unwrap_or(false)
 }
 
@@ -214,16 +225,24 @@ mod os {
     use super::{Slot, with_slot};
     use std::sync::{
         Once,
-        atomic::{AtomicPtr, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed},
     };
 
-    /// A handler of the process that was there before ours.
+    /// A handler of the process that was there before ours, and whether it wants three arguments.
     static PREVIOUS: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+    static WANTS_THREE: AtomicBool = AtomicBool::new(false);
+
+    type One = extern "C" fn(libc::c_int);
+    type Three = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
     /// SAFETY (async-signal): it reads a constant-initialised thread-local without destructor that this
     /// thread has used before, and atomics; then it calls the engine's poke, which its `Target`
     /// promised to be sound here. On a thread without a slot it does nothing of ours.
-    extern "C" fn on_signal(number: libc::c_int) {
+    extern "C" fn on_signal(
+        number: libc::c_int,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) {
         with_slot(|slot| {
             let target = slot.target();
             if let (Some(poke), false) = (target.poke, target.argument.is_null()) {
@@ -232,10 +251,16 @@ mod os {
             }
         });
         let previous = PREVIOUS.load(Relaxed);
-        if !previous.is_null() {
-            // SAFETY: it was installed in this process as a plain handler of one argument.
-            let previous: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(previous) };
-            previous(number);
+        if previous.is_null() {
+            return;
+        }
+        // SAFETY: it was installed in this process as a handler of this form.
+        unsafe {
+            if WANTS_THREE.load(Relaxed) {
+                std::mem::transmute::<*mut (), Three>(previous)(number, info, context);
+            } else {
+                std::mem::transmute::<*mut (), One>(previous)(number);
+            }
         }
     }
 
@@ -244,18 +269,17 @@ mod os {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             // SAFETY: plain `sigaction` calls with zeroed structures that are filled in before use.
-            // SA_RESTART keeps interrupted system calls going. A previous handler is chained unless it
-            // wants the three-argument form, which only a handler for faults needs.
+            // SA_RESTART keeps interrupted system calls going. A previous handler is chained.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 let mut before: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(libc::SIGURG, std::ptr::null(), &mut before);
-                let plain = before.sa_flags & libc::SA_SIGINFO == 0;
-                if plain && before.sa_sigaction > libc::SIG_IGN {
+                if before.sa_sigaction > libc::SIG_IGN {
+                    WANTS_THREE.store(before.sa_flags & libc::SA_SIGINFO != 0, Relaxed);
                     PREVIOUS.store(before.sa_sigaction as *mut (), Relaxed);
                 }
-                action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
-                action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+                action.sa_sigaction = on_signal as Three as usize;
+                action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK | libc::SA_SIGINFO;
                 libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut());
             }
         });

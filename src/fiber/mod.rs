@@ -24,7 +24,8 @@ mod interrupt;
 mod tests;
 mod turn;
 
-pub(crate) use interrupt::{Over, Slots, Target, expired, in_turn, running, turn_is_over};
+pub use interrupt::expired;
+pub(crate) use interrupt::{Over, Slots, Target, in_turn, running, turn_is_over};
 pub use turn::Turn;
 
 use crate::{

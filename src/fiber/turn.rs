@@ -23,7 +23,7 @@ pub struct Turn(Rc<State>);
 
 #[derive(Default)]
 struct State {
-    /// The call that was preempted, as the address of its future's own marker; 0 if nobody.
+    /// The number of the call that was preempted; 0 if none was.
     holder: Cell<u64>,
     /// Numbers the calls.
     next: Cell<u64>,

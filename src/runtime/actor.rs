@@ -200,7 +200,7 @@ impl Future for Running {
             this.expire();
             return Poll::Ready(());
         }
-        if fiber::turn_is_over() {
+        if fiber::turn_is_over(this.address.shared.limits.slice) {
             // Many short calls together may take no more than one long one: the rest of them run when the
             // other contexts, and the timers, have had their turn.
             let _ = pin!(tokio::task::yield_now()).poll(cx);

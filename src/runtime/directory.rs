@@ -21,6 +21,8 @@ use std::{
 pub(crate) struct Directory {
     contexts: Mutex<Slots>,
     exports: DashMap<Arc<str>, Export>,
+    /// Held while an export is checked and entered, which looks at more than one name.
+    exposing: Mutex<()>,
     /// What the exports of each context count for together.
     exported_bytes: DashMap<ContextId, usize>,
     /// Counts the changes of exports.
@@ -83,6 +85,7 @@ impl Directory {
         let mut directory = Self {
             contexts: Mutex::default(),
             exports: DashMap::new(),
+            exposing: Mutex::default(),
             exported_bytes: DashMap::new(),
             epoch: AtomicU64::new(0),
             namespaces: DashMap::new(),
@@ -217,6 +220,20 @@ impl Directory {
         let hidden = namespaces(name).any(|name| self.is_fixed(name));
         if hides || hidden || RESERVED.contains(&name) {
             return taken("the host");
+        }
+        // Nobody may come between a context and its dotted names, from above or from below.
+        let _exposing = self.exposing.lock().unwrap_or_else(PoisonError::into_inner);
+        let foreign = |export: &Export| export.owner != owner;
+        let above =
+            namespaces(name).find(|above| self.exports.get(*above).is_some_and(|e| foreign(&e)));
+        if let Some(above) = above {
+            return taken(&format!("whoever exports `{above}`"));
+        }
+        let below = format!("{name}.");
+        if self.namespaces.contains_key(name)
+            && self.exports.iter().any(|e| foreign(&e) && e.key().starts_with(&below))
+        {
+            return taken(&format!("whoever exports names that begin with `{below}`"));
         }
         // A name costs a table entry too.
         let bytes = value.size_bytes().saturating_add(name.len() + size_of::<Export>());

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How late a thing may be that must happen "at once": generous, for a busy machine and a debug build.
-pub const LATE: Duration = Duration::from_millis(1500);
+pub const LATE: Duration = Duration::from_millis(2500);
 
 /// The output of `future`, which must be there within [`TIMEOUT`].
 #[track_caller]

@@ -1,7 +1,7 @@
 //! What Lua scripts find besides natives and exports: `expose`, `call`, and the halves of `print` and
 //! `require` that need calog.
 
-use super::ffi::State;
+use super::ffi::{self, State};
 use crate::{
     engine::{Callee, Named},
     error::{Error, ErrorKind, Result},
@@ -17,8 +17,8 @@ pub(super) type Builtin = fn(&State, &mut [Value]) -> Step;
 pub(super) const GLOBALS: [(&std::ffi::CStr, Builtin); 2] = [(c"expose", expose), (c"call", call)];
 
 /// Those that the prelude gets, in the order of its parameters.
-pub(super) const PRELUDE: [Builtin; 6] =
-    [write, read_module, module_done, module_wait, call_id, is_running];
+pub(super) const PRELUDE: [Builtin; 7] =
+    [write, read_module, module_broken, module_done, module_wait, call_id, is_running];
 
 fn wrong(message: impl Into<String>) -> Step {
     Step::Ready(Err(Error::new(ErrorKind::Type, message)))
@@ -94,6 +94,14 @@ fn read_module(state: &State, args: &mut [Value]) -> Step {
             ))
         }
     }
+}
+
+/// The error of a module that does not compile: its chunk name and Lua's message.
+fn module_broken(_: &State, args: &mut [Value]) -> Step {
+    let [name, problem] = args else { return wrong("expected a name and a message") };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let name = text(name);
+    Step::Ready(Err(ffi::syntax_error(name.trim_start_matches('@'), text(problem))))
 }
 
 fn module_done(state: &State, _: &mut [Value]) -> Step {

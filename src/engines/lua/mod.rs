@@ -5,8 +5,6 @@
 
 mod builtin;
 mod ffi;
-#[cfg(test)]
-mod tests;
 
 use crate::{
     engine::{Engine, Interpreter, Overlap, Scope, Source},

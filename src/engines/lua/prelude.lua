@@ -1,12 +1,16 @@
 -- The parts of the library that are easiest to write in Lua itself. Runs once per context.
-local write, read_module, module_done, module_wait, call_id, is_running = ...
+local write, read_module, module_broken, module_done, module_wait, call_id, is_running = ...
 local tostring, select, type, error, pcall = tostring, select, type, error, pcall
 local concat = table.concat
 local stock_load = load
 
 function print(...)
   local n = select('#', ...)
-  if n == 1 then return write(tostring((...))) end
+  if n == 1 then
+    -- Joined with nothing, a number that `__tostring` returned is a string.
+    write(tostring((...)) .. '')
+    return
+  end
   local words = {...}
   for i = 1, n do words[i] = tostring(words[i]) end
   write(concat(words, '\t', 1, n))
@@ -52,7 +56,7 @@ function require(name)
   local ok, result = pcall(function()
     local module = read_module(name)
     local chunk, problem = stock_load(module[2], module[1], 't')
-    if not chunk then error(problem, 0) end
+    if not chunk then module_broken(module[1], problem) end
     return chunk(name, module[1])
   end)
   loading[name] = nil

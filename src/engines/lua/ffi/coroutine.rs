@@ -70,7 +70,8 @@ unsafe fn resume(l: L, co: L, count: c_int) -> c_int {
 unsafe fn mark_end(co: L) {
     // SAFETY: `co` is alive (see `switch`).
     unsafe {
-        let hook: Option<lua_Hook> = if fiber::dying() { Some(hook::hook) } else { None };
+        let killed = with_call(|call| call.hook_raised.replace(false)).unwrap_or(false);
+        let hook: Option<lua_Hook> = if killed { Some(hook::hook) } else { None };
         lua_sethook(co, hook, if hook.is_some() { LUA_MASKCOUNT } else { 0 }, 1);
     }
 }

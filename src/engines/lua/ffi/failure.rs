@@ -162,7 +162,7 @@ pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Er
             LUA_TSTRING => {
                 let message = String::from_utf8_lossy(marshal::bytes(l, index)).into_owned();
                 if call.not_loaded.get() != LUA_OK {
-                    return not_loaded(call, message);
+                    return syntax_error(loaded_name(call), message);
                 }
                 Error::raised(message)
             }
@@ -175,17 +175,21 @@ pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Er
     error.called_from(call.frames.take())
 }
 
-/// A syntax error, with the place that its message begins with (`name:line:`) as its frame.
-fn not_loaded(call: &Call, message: String) -> Error {
-    let name = match &call.job {
-        super::Job::Load { source, .. } => source.name.trim_start_matches('='),
-        super::Job::Call { .. } => "",
-    };
+/// A syntax error in script `name`, with the place that its message begins with (`name:line:`) as its frame.
+pub(in crate::engines::lua) fn syntax_error(name: &str, message: String) -> Error {
     // Lua shortens long names, so the place is found by its form: the first number between colons.
     let line = message.split(':').skip(1).find_map(|part| part.parse().ok());
     let mut frame = Frame::script("lua", name);
     frame.line = line;
     Error::new(ErrorKind::Load, message).called_from(vec![frame])
+}
+
+/// The name of the script that a call loads.
+fn loaded_name(call: &Call) -> &str {
+    match &call.job {
+        super::Job::Load { source, .. } => source.name.trim_start_matches('='),
+        super::Job::Call { .. } => "",
+    }
 }
 
 /// An error value that is no text: it becomes the payload. Never raises.

@@ -3,7 +3,7 @@
 //! The hook is armed only by an interrupt from outside or on a dying fiber. What it does is decided by the
 //! fiber that runs *now*, never by the arming: a stale hook on an innocent call disarms itself.
 
-use super::L;
+use super::{L, with_call};
 use crate::fiber::{self, Target};
 use mlua::ffi::*;
 use std::ffi::c_int;
@@ -48,6 +48,7 @@ pub(super) unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
             }
         }
         rearm(l);
+        with_call(|call| call.hook_raised.set(true));
         lua_pushstring(l, c"cancelled".as_ptr());
         lua_error(l);
     }

@@ -91,7 +91,9 @@ unsafe extern "C-unwind" fn string_rep(l: L) -> c_int {
     // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
     unsafe {
         let is_empty = |index| lua_type(l, index) == LUA_TSTRING && lua_rawlen(l, index) == 0;
-        if is_empty(1) && (lua_type(l, 3) <= LUA_TNIL || is_empty(3)) {
+        // What has no count is the stock function's to refuse.
+        let counted = lua_isnumber(l, 2) != 0;
+        if counted && is_empty(1) && (lua_type(l, 3) <= LUA_TNIL || is_empty(3)) {
             lua_pushvalue(l, 1);
             return 1;
         }

@@ -25,6 +25,8 @@ mod marshal;
 mod native;
 mod sandbox;
 
+pub(super) use failure::syntax_error;
+
 use super::builtin::Builtin;
 use crate::{
     engine::{Callee, Chain, Named, Scope, Source},
@@ -148,6 +150,8 @@ struct Call {
     thread: L,
     /// Where the error came from; filled by the message handler.
     frames: RefCell<Vec<Frame>>,
+    /// The hook has raised, and no script's handler is known to have caught it.
+    hook_raised: Cell<bool>,
     /// How compiling failed, if it did.
     not_loaded: Cell<c_int>,
 }
@@ -204,6 +208,7 @@ impl State {
             loads_as: Cell::new(None),
             thread: thread.l,
             frames: RefCell::default(),
+            hook_raised: Cell::new(false),
             not_loaded: Cell::new(LUA_OK),
         };
         let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));

@@ -1,7 +1,7 @@
 //! Functions that calog gives to Lua: natives, exports, function values, builtins, and how a name finds
 //! them.
 
-use super::{L, State, Target, failure, hook, key, marshal};
+use super::{L, State, Target, failure, hook, key, marshal, with_call};
 use crate::{
     engine::{Callee, Resolved},
     error::{Error, Result},
@@ -62,8 +62,12 @@ unsafe fn begin(l: L, target: &Target) -> Next {
         let (dying, in_grace) =
             fiber::with_current(|control| (control.is_dying(), control.in_grace()))
                 .unwrap_or((true, false));
-        if dying && !in_grace {
-            return settle(Err(fiber::cancelled()));
+        if dying {
+            // The script goes on: whatever the hook raised before was caught.
+            with_call(|call| call.hook_raised.set(false));
+            if !in_grace {
+                return settle(Err(fiber::cancelled()));
+            }
         }
         // SAFETY: as above; the arguments are 1 to `gettop`.
         let step = unsafe {
