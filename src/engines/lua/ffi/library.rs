@@ -51,8 +51,8 @@ unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
     }
 }
 
-/// The most elements that one call of `table.move` may move. It loops in C, where no interrupt reaches; with large
-/// indexes it would do so for ever.
+/// The most elements that one call of a table function may move. They loop in C, where no interrupt reaches; with
+/// large indexes they would do so for ever.
 const MOST_MOVED: lua_Integer = 1 << 24;
 
 /// Raises if elements `first` to `last` are too many to move.
@@ -74,13 +74,18 @@ unsafe extern "C-unwind" fn table_move(l: L) -> c_int {
     }
 }
 
-/// `table.insert`, `remove` and `sort` loop over the length. That of a real table is bounded by the memory
-/// limit; one that `__len` makes up is refused.
+/// `table.insert`, `remove` and `sort` loop over the length, which a `__len` or a few large indexes can make
+/// up. To append, as `insert(t, value)` and `remove(t)` do at the end, takes no loop.
 unsafe extern "C-unwind" fn table_loop(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
+    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types, and upvalue 2 is from
+    // how many arguments on it loops.
     unsafe {
-        if lua_type(l, 1) == LUA_TTABLE && luaL_getmetafield(l, 1, c"__len".as_ptr()) != LUA_TNIL {
-            return luaL_error(l, c"a table with __len is not supported here".as_ptr());
+        let loops_from = lua_tointegerx(l, lua_upvalueindex(2), ptr::null_mut());
+        if lua_type(l, 1) == LUA_TTABLE && lua_Integer::from(lua_gettop(l)) >= loops_from {
+            lua_len(l, 1);
+            let length = lua_tointegerx(l, -1, ptr::null_mut());
+            lua_settop(l, -2);
+            check_move(l, 0, length);
         }
         stock(l)
     }
@@ -132,9 +137,12 @@ pub(super) unsafe fn install(l: L) {
         replace(l, c"setmetatable", setmetatable);
         lua_getfield(l, -1, c"table".as_ptr());
         replace(l, c"move", table_move);
-        replace(l, c"insert", table_loop);
-        replace(l, c"remove", table_loop);
-        replace(l, c"sort", table_loop);
+        for (name, loops_from) in [(c"insert", 3), (c"remove", 2), (c"sort", 1)] {
+            lua_getfield(l, -1, name.as_ptr());
+            lua_pushinteger(l, loops_from);
+            lua_pushcclosure(l, table_loop, 2);
+            lua_setfield(l, -2, name.as_ptr());
+        }
         lua_settop(l, -2);
         lua_getfield(l, -1, c"string".as_ptr());
         replace(l, c"rep", string_rep);
