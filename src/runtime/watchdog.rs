@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The longest wait between two interrupts of one run, unless the slice is longer: a poke was seen to take some
+/// milliseconds, and a script should not wait for its end for seconds.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
 /// Starts a thread that interrupts every run of a script in `slots` that lasts longer than `slice`, and
 /// marks every turn of a context that does. It ends by itself when nobody else holds the slots any more.
 ///
@@ -67,7 +71,7 @@ impl Seen {
         }
         let over = run != 0 && now >= self.due;
         if over {
-            self.wait *= 2;
+            self.wait = (self.wait * 2).min(slice.max(LONGEST_WAIT));
             self.due = now + self.wait;
         }
         over

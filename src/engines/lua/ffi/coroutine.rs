@@ -27,10 +27,10 @@ unsafe fn switch(l: L, co: L, f: impl FnOnce() -> c_int) -> c_int {
     unsafe {
         let before = fiber::running(hook::target(co));
         hook::arm_fallback(co);
-        hook::rearm(co);
+        hook::catch_up(co);
         let result = f();
         fiber::running(before);
-        hook::rearm(l);
+        hook::catch_up(l);
         result
     }
 }

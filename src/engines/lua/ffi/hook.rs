@@ -87,6 +87,21 @@ pub(super) unsafe fn rearm(l: L) {
     }
 }
 
+/// Arms a Lua thread that gets control when the slice is over already: the interrupt may have met the thread
+/// that had it before. Never raises.
+///
+/// # Safety
+/// `l` must be live.
+pub(super) unsafe fn catch_up(l: L) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if fiber::expired() {
+            arm(l, 1);
+        }
+        rearm(l);
+    }
+}
+
 /// Arms the standing hook where there are no signals. Never raises.
 ///
 /// # Safety
