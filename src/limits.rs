@@ -37,7 +37,7 @@ pub struct Limits {
     /// 64 MiB. Past it: `range`.
     pub value_bytes: usize,
     /// How many calls from the host a context works at or keeps queued at once; further callers
-    /// wait for room, or get `busy` with [`Call::or_busy`](crate::Call::or_busy). Default 4,096: each one that waits holds a
+    /// wait for room, or get `busy` from [`try_call`](crate::Context::try_call). Default 4,096: each one that waits holds a
     /// stack of a few KiB. Calls from other contexts are always admitted (else two contexts that call
     /// each other could wait for ever) and are bounded by `depth`.
     pub concurrent_calls: usize,

@@ -80,7 +80,7 @@ async fn a_close_answers_every_open_call_with_dead() {
             calls.push(call("wait"));
             start(calls.last_mut().unwrap()).await;
         }
-        assert_eq!(kind(call("wait").or_busy().await), ErrorKind::Busy);
+        assert_eq!(kind(context.try_call::<Value>("wait", ()).await), ErrorKind::Busy);
         context.close().await;
         assert_eq!((watch.begun(), watch.cut()), (begun, 4), "the stop went ahead of the queue");
         for call in calls {
@@ -174,7 +174,7 @@ async fn every_use_of_a_closed_context_is_dead() {
         let function = context.function("one").unwrap();
         context.close().await;
         assert_eq!(kind(context.call::<()>("one", ()).await), ErrorKind::Dead);
-        assert_eq!(kind(context.call::<()>("one", ()).or_busy().await), ErrorKind::Dead);
+        assert_eq!(kind(context.try_call::<()>("one", ()).await), ErrorKind::Dead);
         assert_eq!(kind(context.eval::<()>("one").await), ErrorKind::Dead);
         assert_eq!(kind(context.post("one", ())), ErrorKind::Dead);
         assert_eq!(kind(context.function("one")), ErrorKind::Dead);

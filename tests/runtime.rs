@@ -272,15 +272,14 @@ async fn who_does_not_wait_for_room_gets_busy() {
         start(&mut first).await;
         context.post("wait", ()).unwrap();
         let before = watch.begun();
-        assert_eq!(kind(context.call::<i64>("one", ()).or_busy().await), ErrorKind::Busy);
-        assert_eq!(kind(context.eval::<()>("!one").or_busy().await), ErrorKind::Busy);
+        assert_eq!(kind(context.try_call::<i64>("one", ()).await), ErrorKind::Busy);
         assert_eq!(kind(context.post("one", ())), ErrorKind::Busy);
         gate.arrived(2).await;
         assert_eq!(watch.begun(), before + 2, "what was refused never ran");
         gate.open(2);
         first.await.unwrap();
         settle().await;
-        assert_eq!(context.call::<i64>("one", ()).or_busy().await.unwrap(), 1);
+        assert_eq!(context.try_call::<i64>("one", ()).await.unwrap(), 1);
         context.post("one", ()).unwrap();
     })
     .await;
@@ -300,7 +299,7 @@ async fn calls_from_contexts_need_no_room() {
         start(&mut call).await;
         gate.arrived(1).await;
         assert_eq!(full.usage().await.unwrap().calls, 2);
-        assert_eq!(kind(full.call::<()>("wait", ()).or_busy().await), ErrorKind::Busy);
+        assert_eq!(kind(full.try_call::<()>("wait", ()).await), ErrorKind::Busy);
         let mut more = other.call::<()>("call_wait", ());
         start(&mut more).await;
         gate.arrived(1).await;
@@ -338,7 +337,7 @@ async fn control_passes_a_full_mailbox() {
         for call in &mut calls {
             start(call).await;
         }
-        assert_eq!(kind(context.call::<i64>("one", ()).or_busy().await), ErrorKind::Busy);
+        assert_eq!(kind(context.try_call::<i64>("one", ()).await), ErrorKind::Busy);
         released.lock().unwrap().clear();
         drop(function);
         let usage = context.usage().await.unwrap();

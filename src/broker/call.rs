@@ -99,9 +99,8 @@ impl<R: FromValue> Call<R> {
         self.change(|new| new.wish.fidelity = Some(fidelity))
     }
 
-    /// Does not wait for room: if the context has its fill of calls
-    /// ([`Limits::concurrent_calls`](crate::Limits::concurrent_calls)), the call fails with `busy`.
-    pub fn or_busy(self) -> Self {
+    /// The same call, refused with `busy` instead of waiting for room.
+    pub(super) fn impatient(self) -> Self {
         self.change(|new| new.patient = false)
     }
 }

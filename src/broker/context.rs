@@ -64,6 +64,18 @@ impl Context {
         Call::function(self.0.export(name), args, |id| self.0.owner(id))
     }
 
+    /// The same without waiting for room: a context that has its fill of calls
+    /// ([`Limits::concurrent_calls`](crate::Limits::concurrent_calls)) refuses.
+    ///
+    /// # Errors
+    /// `busy` if there is no room now; else those of [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    /// That of [`call`](Self::call).
+    pub fn try_call<R: FromValue>(&self, name: &str, args: impl IntoArgs) -> Call<R> {
+        self.call(name, args).impatient()
+    }
+
     /// Compiles and runs `source` in the context; the result is what it returns.
     ///
     /// # Errors
