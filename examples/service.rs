@@ -3,7 +3,7 @@
 //! `cargo run --release --example service` prints something like:
 //!
 //! ```text
-//! 1000 requests of 50 ms each took 63 ms, not 50 s
+//! 1000 requests of 50 ms each took 82 ms, not 50 s
 //! the last answer: user-1000 has 3 orders
 //! ```
 
