@@ -55,6 +55,8 @@ pub(crate) struct Slot {
     /// The published target, in two words. `argument` is null while `poke` is being changed.
     argument: AtomicPtr<()>,
     poke: AtomicPtr<()>,
+    /// How long the last poke took, in nanoseconds of the worker's own time.
+    poke_nanos: AtomicU64,
     /// The worker's `pthread_t`.
     thread: AtomicU64,
 }
@@ -161,6 +163,16 @@ impl Slot {
     }
 }
 
+/// What the watchdog sees of one worker.
+pub(crate) struct Watched {
+    /// The run of a fiber that is on; 0 if none is.
+    pub(crate) run: u64,
+    /// The turn of a context that is on; 0 if none is.
+    pub(crate) turn: u64,
+    /// How long the last interrupt took the worker.
+    pub(crate) poke: Duration,
+}
+
 /// What the watchdog finds of one worker.
 pub(crate) struct Over {
     /// The run of a fiber has lasted its slice.
@@ -188,18 +200,22 @@ impl Slots {
         Registered { slot, slots: self.clone() }
     }
 
-    /// Shows `judge` the number of every worker with its current run and turn (0: none). Where the run is
-    /// over, it is marked expired and the worker is interrupted; where the turn is, that is marked.
-    pub(crate) fn watch(&self, mut judge: impl FnMut(usize, u64, u64) -> Over) {
+    /// Shows `judge` the number and state of every worker. Where the run is over, it is marked expired and
+    /// the worker is interrupted; where the turn is, that is marked.
+    pub(crate) fn watch(&self, mut judge: impl FnMut(usize, &Watched) -> Over) {
         // Held while signalling: a thread leaves the list under this lock, before it ends.
         for (number, slot) in self.lock().iter().enumerate() {
-            let (active, turn) = (slot.active.load(Relaxed), slot.turn.load(Relaxed));
-            let over = judge(number, active, turn);
+            let watched = Watched {
+                run: slot.active.load(Relaxed),
+                turn: slot.turn.load(Relaxed),
+                poke: Duration::from_nanos(slot.poke_nanos.load(Relaxed)),
+            };
+            let over = judge(number, &watched);
             if over.turn {
-                slot.turn_over.store(turn, Relaxed);
+                slot.turn_over.store(watched.turn, Relaxed);
             }
             if over.run {
-                slot.expired.store(active, Relaxed);
+                slot.expired.store(watched.run, Relaxed);
                 // SAFETY: the slot is in the list and the lock is held, so its thread is alive.
                 unsafe { os::signal(slot) };
             }
@@ -236,8 +252,8 @@ mod os {
     type Three = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
     /// SAFETY (async-signal): it reads a constant-initialised thread-local without destructor that this
-    /// thread has used before, and atomics; then it calls the engine's poke, which its `Target`
-    /// promised to be sound here. On a thread without a slot it does nothing of ours.
+    /// thread has used before, atomics, and `clock_gettime`, which POSIX lists as safe; and it calls the
+    /// engine's poke, which its `Target` promised to be sound here. On a thread without a slot it does nothing of ours.
     extern "C" fn on_signal(
         number: libc::c_int,
         info: *mut libc::siginfo_t,
@@ -246,8 +262,11 @@ mod os {
         with_slot(|slot| {
             let target = slot.target();
             if let (Some(poke), false) = (target.poke, target.argument.is_null()) {
+                let before = super::super::computed();
                 // SAFETY: see above; `publish` keeps function and argument together.
                 unsafe { poke(target.argument) };
+                let took = super::super::computed().saturating_sub(before).as_nanos();
+                slot.poke_nanos.store(u64::try_from(took).unwrap_or(u64::MAX), Relaxed);
             }
         });
         let previous = PREVIOUS.load(Relaxed);

@@ -25,7 +25,7 @@ mod tests;
 mod turn;
 
 pub use interrupt::expired;
-pub(crate) use interrupt::{Over, Slots, Target, in_turn, running, turn_is_over};
+pub(crate) use interrupt::{Over, Slots, Target, Watched, in_turn, running, turn_is_over};
 pub use turn::Turn;
 
 use crate::{
@@ -42,7 +42,7 @@ use std::{
     ptr,
     rc::Rc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
@@ -51,8 +51,9 @@ use std::{
 /// an idle stack costs one.
 pub const STACK_BYTES: usize = if cfg!(debug_assertions) { 4 << 20 } else { 1 << 20 };
 
-/// How long a cancelled script may run its `__close` handlers and `finally` blocks before it is
-/// ended at its next instruction.
+/// How long a cancelled script may compute in its `__close` handlers and `finally` blocks before it is
+/// ended at its next instruction. It is the thread's own time, not the clock's: on a busy machine the
+/// handlers have as much of it as on an idle one.
 pub const GRACE: Duration = Duration::from_millis(2);
 
 /// Stacks kept per thread for the next fiber. Beyond that they go back to the system.
@@ -65,7 +66,7 @@ thread_local! {
     /// Where the fiber was that was ended last.
     static LAST_TRACE: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
     /// When the handlers of fibers that end together must have ended.
-    static TOGETHER: Cell<Option<Instant>> = const { Cell::new(None) };
+    static TOGETHER: Cell<Option<Duration>> = const { Cell::new(None) };
     static CURRENT: Cell<*const Control> = const { Cell::new(ptr::null()) };
     static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
@@ -73,6 +74,24 @@ thread_local! {
 /// The error of everything that waits on a fiber whose call was given up.
 pub fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the call was cancelled")
+}
+
+/// How long this thread has computed for, since some moment.
+#[cfg(unix)]
+fn computed() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a local of the right type. The clock of a thread exists while it runs, so
+    // the call cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// How long this thread has been there, since some moment: the nearest there is without a clock of its own.
+#[cfg(not(unix))]
+fn computed() -> Duration {
+    use std::{sync::LazyLock, time::Instant};
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGAN.elapsed()
 }
 
 /// The part of a fiber that the code running on it can see.
@@ -83,7 +102,7 @@ pub(crate) struct Control {
     waker: Cell<*const Waker>,
     /// Set once the fiber is told to end: until when it may go on by itself; then, once it was made to
     /// raise, until when its handlers may run.
-    dying: Cell<Option<Instant>>,
+    dying: Cell<Option<Duration>>,
     /// It was made to raise.
     raised: Cell<bool>,
     /// It suspended because its slice was over, not to wait.
@@ -139,7 +158,7 @@ impl Control {
     /// handlers have as long again, and after that every interrupt point raises.
     pub(crate) fn must_raise(&self) -> bool {
         let Some(until) = self.dying.get() else { return false };
-        if Instant::now() < until {
+        if computed() < until {
             return false;
         }
         if !self.raised.replace(true) {
@@ -150,7 +169,7 @@ impl Control {
 
     /// Is it being ended, and may its handlers still run?
     pub(crate) fn in_grace(&self) -> bool {
-        self.dying.get().is_some_and(|until| Instant::now() < until)
+        self.dying.get().is_some_and(|until| computed() < until)
     }
 
     fn suspend(&self) {
@@ -245,7 +264,7 @@ pub fn yield_now() -> bool {
 /// Runs `f`, which drops many fibers: their handlers share one [`GRACE`], so that the end of a context
 /// takes no longer for a thousand calls than for one.
 pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {
-    TOGETHER.set(Some(Instant::now() + GRACE));
+    TOGETHER.set(Some(computed() + GRACE));
     let result = f();
     TOGETHER.set(None);
     result
@@ -344,7 +363,7 @@ impl<R> Fiber<R> {
             }
             return;
         }
-        let until = TOGETHER.get().unwrap_or_else(|| Instant::now() + GRACE);
+        let until = TOGETHER.get().unwrap_or_else(|| computed() + GRACE);
         self.shared.control.dying.set(Some(until));
         self.shared.control.waker.set(Waker::noop());
         // A dying fiber never suspends of its own accord: one resume ends it. The few more are for an

@@ -2,12 +2,16 @@
 
 use crate::{
     error::Result,
-    fiber::{Over, Slots},
+    fiber::{Over, Slots, Watched},
 };
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+
+/// How many times longer a slice is than the interrupt that ends it, at least. With deep recursion an interrupt takes
+/// milliseconds, since it walks all frames of the script.
+const POKES_PER_SLICE: u32 = 4;
 
 /// The longest wait between two interrupts of one run, unless the slice is longer: a poke was seen to take some
 /// milliseconds, and a script should not wait for its end for seconds.
@@ -30,13 +34,17 @@ pub(crate) fn start(slots: &Arc<Slots>, slice: Duration) -> Result<()> {
             let Some(slots) = slots.upgrade() else { return };
             let now = Instant::now();
             idle = true;
-            slots.watch(|number, run, turn| {
+            slots.watch(|number, &Watched { run, turn, poke }| {
                 idle &= run == 0 && turn == 0;
                 if seen.len() <= number {
                     seen.resize(number + 1, (Seen::new(now), Seen::new(now)));
                 }
                 let (runs, turns) = &mut seen[number];
-                Over { run: runs.is_over(run, slice, now), turn: turns.is_over(turn, slice, now) }
+                // An interrupt that takes long must stay a small part of the whole.
+                Over {
+                    run: runs.is_over(run, slice.max(poke * POKES_PER_SLICE), now),
+                    turn: turns.is_over(turn, slice, now),
+                }
             });
         }
     };

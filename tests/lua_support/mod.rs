@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 /// How long a test may take.
-pub const TIMEOUT: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How late a thing may be that must happen "at once": generous, for a busy machine and a debug build.
 pub const LATE: Duration = Duration::from_millis(2500);
