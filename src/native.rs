@@ -204,7 +204,8 @@ pub struct Native {
     run: Run,
 }
 
-type Now = Box<dyn Fn(Arguments<'_>) -> Result<Value> + Send + Sync>;
+/// Writes its result into the value: moving one about costs more than a short native does.
+type Now = Box<dyn Fn(Arguments<'_>, &mut Value) -> Result<()> + Send + Sync>;
 type Later = Box<dyn Fn(Arguments<'_>) -> Result<Operation> + Send + Sync>;
 
 enum Run {
@@ -231,7 +232,10 @@ impl Native {
     where
         H::Output: IntoValue,
     {
-        let run = move |args: Arguments<'_>| handler.call(P::take_all(args)?).into_value();
+        let run = move |args: Arguments<'_>, result: &mut Value| {
+            *result = handler.call(P::take_all(args)?).into_value()?;
+            Ok(())
+        };
         Self { name: name.into(), run: Run::Now(Box::new(run)) }
     }
 
@@ -312,24 +316,30 @@ impl Native {
     /// Starts a call for `caller`. The arguments are taken out of `args`. Never panics: a panic of the
     /// closure is an error of kind `panicked`.
     pub fn call(&self, caller: &Caller, args: &mut [Value]) -> Step {
-        let args = Arguments { caller, values: args, taken: 0 };
-        let step = catch_unwind(AssertUnwindSafe(|| match &self.run {
-            Run::Now(run) => Step::Ready(run(args)),
-            Run::Later(start) => match start(args) {
-                Ok(operation) => Step::Wait(operation),
-                Err(error) => Step::Ready(Err(error)),
-            },
-        }));
-        match step {
-            Ok(Step::Ready(Err(error))) => self.failed(error),
-            Ok(step) => step,
-            Err(panic) => self.failed(Error::from_panic(&*panic)),
+        let mut result = Value::Nil;
+        match self.call_into(caller, args, &mut result) {
+            Ok(None) => Step::Ready(Ok(result)),
+            Ok(Some(operation)) => Step::Wait(operation),
+            Err(error) => Step::Ready(Err(error)),
         }
     }
 
-    #[cold]
-    fn failed(&self, error: Error) -> Step {
-        Step::Ready(Err(error.called_from(vec![Frame::native(&*self.name)])))
+    /// The same for a caller that has a place for the result: it is there, unless there is an operation to
+    /// wait for.
+    pub(crate) fn call_into(
+        &self,
+        caller: &Caller,
+        args: &mut [Value],
+        result: &mut Value,
+    ) -> Result<Option<Operation>> {
+        let args = Arguments { caller, values: args, taken: 0 };
+        let run = || match &self.run {
+            Run::Now(run) => run(args, result).map(|()| None),
+            Run::Later(start) => start(args).map(Some),
+        };
+        catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)))
+            .map_err(|error| error.called_from(vec![Frame::native(&*self.name)]))
     }
 
     /// Takes the parameters of a host native from its values.

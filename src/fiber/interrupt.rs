@@ -262,10 +262,10 @@ mod os {
         with_slot(|slot| {
             let target = slot.target();
             if let (Some(poke), false) = (target.poke, target.argument.is_null()) {
-                let before = super::super::computed();
+                let before = crate::fiber::computed();
                 // SAFETY: see above; `publish` keeps function and argument together.
                 unsafe { poke(target.argument) };
-                let took = super::super::computed().saturating_sub(before).as_nanos();
+                let took = crate::fiber::computed().saturating_sub(before).as_nanos();
                 slot.poke_nanos.store(u64::try_from(took).unwrap_or(u64::MAX), Relaxed);
             }
         });

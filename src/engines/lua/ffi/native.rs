@@ -91,7 +91,15 @@ unsafe fn begin(l: L, target: &Target) -> Next {
             }
             match target {
                 // The most common callee, without the way through the scope.
-                Target::Callee(Callee::Native(native)) => native.call(&state.caller, args),
+                Target::Callee(Callee::Native(native)) => {
+                    let mut result = Value::Nil;
+                    match native.call_into(&state.caller, args, &mut result) {
+                        Ok(None) if marshal::push_scalar(l, &result) => return Next::Pushed,
+                        Ok(None) => Step::Ready(Ok(result)),
+                        Ok(Some(operation)) => Step::Wait(operation),
+                        Err(error) => Step::Ready(Err(error)),
+                    }
+                }
                 Target::Callee(callee) => state.scope().call(callee, args),
                 Target::Builtin(builtin) => builtin(state, args),
             }
