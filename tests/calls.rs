@@ -321,20 +321,7 @@ async fn globals_may_change_across_a_call_and_locals_do_not() {
 
 /// Functions that wait at a gate, directly or two contexts further down.
 fn waiting(gate: &Gate) -> Fake {
-    let (direct, fiber) = (gate.clone(), gate.clone());
-    Fake::new()
-        .on("wait", move |_, _| {
-            let pass = direct.pass();
-            async move {
-                pass.await;
-                Ok(Value::Nil)
-            }
-        })
-        .on_fiber("fiber_wait", move |_, _| {
-            calog::fiber::block_on(fiber.pass())?;
-            Ok(Value::Nil)
-        })
-        .on("through", |env, _| async move { env.call("wait", ()).await })
+    waiting_at(gate)
         .on("far", |env, _| async move { env.call("through", ()).await })
         .on_fiber("fiber_far", |env, _| env.call_now("fiber_through", ()))
         .on_fiber("fiber_through", |env, _| env.call_now("fiber_wait", ()))

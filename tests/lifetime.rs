@@ -18,20 +18,7 @@ use support::*;
 
 /// `wait` and `fiber_wait` stop at the gate; `through` calls `wait` of whoever exports it.
 fn waiting(gate: &Gate) -> Fake {
-    let (direct, fiber) = (gate.clone(), gate.clone());
-    Fake::new()
-        .on("wait", move |_, _| {
-            let pass = direct.pass();
-            async move {
-                pass.await;
-                Ok(Value::Nil)
-            }
-        })
-        .on_fiber("fiber_wait", move |_, _| {
-            calog::fiber::block_on(fiber.pass())?;
-            Ok(Value::Nil)
-        })
-        .on("through", |env, _| async move { env.call("wait", ()).await })
+    waiting_at(gate)
         .on("caught", |env, _| async move {
             match env.call("wait", ()).await {
                 Ok(_) => Ok("ended".into()),

@@ -3,17 +3,20 @@
 //! No test sleeps to let something happen: it waits at a [`Gate`], or for a state that must come.
 
 // Every test file uses its own part of this; and the helpers of a test may fail as the test itself may.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/gate.rs"]
+mod gate;
+
+pub use gate::Gate;
 
 use calog::{Broker, Builder, Context, Error, ErrorKind, Function, Rest, Result, Value};
 use std::{
     fmt::Debug,
     future::{Future, pending},
-    sync::Arc,
     time::Duration,
 };
-use tokio::sync::Semaphore;
 
 /// How long a test may take.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,42 +31,6 @@ pub fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     async move {
         let output = tokio::time::timeout(TIMEOUT, future).await;
         output.unwrap_or_else(|_| panic!("it hangs, at {place}"))
-    }
-}
-
-/// Where code stops until the test lets it go on.
-#[derive(Clone)]
-pub struct Gate(Arc<(Semaphore, Semaphore)>);
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self(Arc::new((Semaphore::new(0), Semaphore::new(0))))
-    }
-}
-
-impl Gate {
-    /// For the code under test: announces its arrival, then waits until it is let through.
-    pub fn pass(&self) -> impl Future<Output = ()> + use<> {
-        let gate = self.0.clone();
-        async move {
-            gate.0.add_permits(1);
-            gate.1.acquire().await.unwrap().forget();
-        }
-    }
-
-    /// For code that cannot wait: announces its arrival.
-    pub fn announce(&self) {
-        self.0.0.add_permits(1);
-    }
-
-    /// For the test: waits until `count` more have arrived.
-    pub async fn arrived(&self, count: u32) {
-        within(self.0.0.acquire_many(count)).await.unwrap().forget();
-    }
-
-    /// Lets `count` through.
-    pub fn open(&self, count: usize) {
-        self.0.1.add_permits(count);
     }
 }
 

@@ -13,7 +13,7 @@ mod gate;
 pub use fake::{Entry, Env, Fake, Watch};
 pub use gate::{Blockade, Gate, Lifted};
 
-use calog::{Broker, Builder, Context, ErrorKind, Result};
+use calog::{Broker, Builder, Context, ErrorKind, Result, Value};
 use std::{fmt::Debug, future::Future, time::Duration};
 use tokio::task::LocalSet;
 
@@ -64,4 +64,22 @@ pub async fn start<F: Future + Unpin>(future: &mut F) {
 #[track_caller]
 pub fn kind<T: Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("it should have failed").kind()
+}
+
+/// `wait` and `fiber_wait` stop at the gate; `through` calls `wait` of whoever exports it.
+pub fn waiting_at(gate: &Gate) -> Fake {
+    let (direct, fiber) = (gate.clone(), gate.clone());
+    Fake::new()
+        .on("wait", move |_, _| {
+            let pass = direct.pass();
+            async move {
+                pass.await;
+                Ok(Value::Nil)
+            }
+        })
+        .on_fiber("fiber_wait", move |_, _| {
+            calog::fiber::block_on(fiber.pass())?;
+            Ok(Value::Nil)
+        })
+        .on("through", |env, _| async move { env.call("wait", ()).await })
 }
