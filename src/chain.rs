@@ -10,8 +10,8 @@ use crate::{
 
 /// Where the running call stands in its chain: what one call hands down to the next.
 ///
-/// It travels through a thread-local that is set while a call is polled, so that a native that calls a
-/// [`Function`](crate::Function) continues the chain without having to be told.
+/// It travels through a thread-local that is set while a call is polled, so that a native that
+/// calls a [`Function`](crate::Function) continues the chain without having to be told.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain {
     /// Tells the chains of one broker apart.

@@ -1,12 +1,12 @@
 //! The contract between calog and a language. **API boundary.**
 //!
 //! An [`Engine`] opens an [`Interpreter`] for each context, on the context's worker, and gives it a
-//! [`Scope`]: all that it sees of calog. The runtime enters an interpreter only through the futures of
-//! its methods, and only from the context's actor loop, on one thread for life; so nothing here needs to
-//! be `Send` but the engine itself.
+//! [`Scope`]: all that it sees of calog. The runtime enters an interpreter only through the futures
+//! of its methods, and only from the context's actor loop, on one thread for life; so nothing here
+//! needs to be `Send` but the engine itself.
 //!
-//! A synchronous interpreter runs its scripts on [fibers](crate::fiber), a stackless one returns plain
-//! futures; the runtime cannot tell them apart.
+//! A synchronous interpreter runs its scripts on [fibers](crate::fiber), a stackless one returns
+//! plain futures; the runtime cannot tell them apart.
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -63,8 +63,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// The text of a script file: UTF-8, without a byte order mark, and with the first line blank if it
-    /// begins with `#!`, so that line numbers stay.
+    /// The text of a script file: UTF-8, without a byte order mark, and with the first line blank
+    /// if it begins with `#!`, so that line numbers stay.
     ///
     /// # Errors
     /// `load` if it is not UTF-8; the message names `shown` and the line.
@@ -141,7 +141,8 @@ pub enum Callee {
     Name(Named),
 }
 
-/// A name that is called again and again: it remembers what it stood for, as long as no export changes.
+/// A name that is called again and again: it remembers what it stood for, as long as no export
+/// changes.
 #[derive(Clone)]
 pub struct Named {
     name: Arc<str>,
@@ -185,16 +186,16 @@ pub trait Scope {
     /// The context of the interpreter.
     fn id(&self) -> ContextId;
 
-    /// A number that changes whenever any export does: what was resolved under it still holds while it is
-    /// the same, if it was read before.
+    /// A number that changes whenever any export does: what was resolved under it still holds while
+    /// it is the same, if it was read before.
     fn epoch(&self) -> u64;
 
     /// What `name` stands for now, if anything.
     fn resolve(&self, name: &str) -> Option<Resolved>;
 
-    /// Calls `callee` for the running script, as the next link of its [chain](crate::engine::Chain).
-    /// The arguments are taken out of `args`. Nothing blocks: what has to wait comes back as
-    /// [`Step::Wait`].
+    /// Calls `callee` for the running script, as the next link of its
+    /// [chain](crate::engine::Chain). The arguments are taken out of `args`. Nothing blocks: what
+    /// has to wait comes back as [`Step::Wait`].
     fn call(&self, callee: &Callee, args: &mut [Value]) -> Step;
 
     /// A new handle for the function that the interpreter keeps under `key`.
@@ -204,8 +205,8 @@ pub trait Scope {
     ///
     /// # Errors
     /// `denied` if the name belongs to the host or to another context; `type` if it is no name;
-    /// `unsupported` if the function belongs to another broker; `memory` if the context's exports would
-    /// take more than its memory limit.
+    /// `unsupported` if the function belongs to another broker; `memory` if the context's exports
+    /// would take more than its memory limit.
     fn expose(&self, name: &str, value: Value) -> Result<()>;
 
     /// Is `function` one that this broker can call?
@@ -217,8 +218,8 @@ pub trait Scope {
     /// Writes one line of output.
     fn print(&self, line: &[u8]);
 
-    /// Reads the text of a module beside the script: `path` is relative to the `folder` of the source.
-    /// It must lie in the folder, also after links are followed.
+    /// Reads the text of a module beside the script: `path` is relative to the `folder` of the
+    /// source. It must lie in the folder, also after links are followed.
     fn read_module(&self, folder: &Path, path: &Path) -> Operation;
 
     /// What the context may use.

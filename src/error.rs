@@ -46,11 +46,11 @@ kinds! {
     NotFound = "not_found",
     /// The context or function is closed or released. Fate unknown if the call had begun.
     Dead = "dead",
-    /// A number does not fit where it should go, or a value is nested deeper or larger than the cap. Never
-    /// ran if the message names an argument; ran if it names the result.
+    /// A number does not fit where it should go, or a value is nested deeper or larger than the
+    /// cap. Never ran if the message names an argument; ran if it names the result.
     Range = "range",
-    /// The value has no counterpart on the other side (a coroutine, a cycle, bytes that are not UTF-8). Never
-    /// ran if the message names an argument; ran if it names the result.
+    /// The value has no counterpart on the other side (a coroutine, a cycle, bytes that are not
+    /// UTF-8). Never ran if the message names an argument; ran if it names the result.
     Unrepresentable = "unrepresentable",
     /// A value has another type than was declared. Never ran, unless the message names the result.
     Type = "type",
@@ -187,7 +187,8 @@ impl Error {
         }))
     }
 
-    /// An error of kind [`Raised`](ErrorKind::Raised): what a native returns for a failure of its own.
+    /// An error of kind [`Raised`](ErrorKind::Raised): what a native returns for a failure of its
+    /// own.
     pub fn raised(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Raised, message.to_string())
     }
@@ -224,7 +225,8 @@ impl Error {
         self
     }
 
-    /// The same error, found one step deeper: `segment` (`[2]`, `.name`, `args`) is put before its path.
+    /// The same error, found one step deeper: `segment` (`[2]`, `.name`, `args`) is put before its
+    /// path.
     pub fn at(mut self, segment: impl fmt::Display) -> Self {
         let inner = &mut *self.0;
         inner.path.insert_str(0, &segment.to_string());

@@ -28,8 +28,8 @@ enum Event {
 
 /// The queue between scripts and the host.
 ///
-/// Calls in it are bounded by the calls in flight, since a script waits for its host call. Failures of posted
-/// calls wait until the host pumps.
+/// Calls in it are bounded by the calls in flight, since a script waits for its host call. Failures
+/// of posted calls wait until the host pumps.
 pub(crate) struct Queue {
     sender: async_channel::Sender<Event>,
     receiver: async_channel::Receiver<Event>,
@@ -67,9 +67,9 @@ impl Queue {
 
 /// The host's own side of a broker: runs host natives, one at a time, on the thread that pumps.
 ///
-/// A script that calls a host native waits until the host pumps; when the `Host` is dropped, such calls
-/// fail with `shutdown`. The host drives it from its own loop with [`pump`](Self::pump), or around a
-/// future with [`run_until`](Self::run_until).
+/// A script that calls a host native waits until the host pumps; when the `Host` is dropped, such
+/// calls fail with `shutdown`. The host drives it from its own loop with [`pump`](Self::pump), or
+/// around a future with [`run_until`](Self::run_until).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -109,8 +109,8 @@ impl Host {
         Self { tasks, on_failure, events: queue.receiver }
     }
 
-    /// Runs what waits now, and returns how much that was. Never blocks; a frame loop calls it once a
-    /// frame. Failures of posted calls are handed to the broker's handler here, and only here.
+    /// Runs what waits now, and returns how much that was. Never blocks; a frame loop calls it once
+    /// a frame. Failures of posted calls are handed to the broker's handler here, and only here.
     pub fn pump(&mut self) -> usize {
         // Only what waits now: a script that calls in a loop must not hold the frame up.
         let waiting = self.events.len();

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-/// The generational address of a [`Context`](crate::Context): a 32-bit slot and a 32-bit generation.
+/// The generational address of a [`Context`](crate::Context): a 32-bit slot and a 32-bit
+/// generation.
 ///
 /// A slot is reused after its context has closed, with the next generation, so an id that outlives
-/// its context names nothing: using it is an error of kind [`dead`](crate::ErrorKind::Dead), never a
-/// call into whoever took the slot. Ids number from 1 in every broker; 0 is the host itself.
+/// its context names nothing: using it is an error of kind [`dead`](crate::ErrorKind::Dead), never
+/// a call into whoever took the slot. Ids number from 1 in every broker; 0 is the host itself.
 ///
 /// ```
 /// use calog::ContextId;

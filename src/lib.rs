@@ -1,9 +1,10 @@
 //! calog is a polyglot script broker for async Rust.
 //!
-//! One application is written in a mix of scripting languages. Native Rust functions are registered once
-//! and are callable from every language; what one script exports is callable from the scripts of every
-//! other; and an async Rust service awaits any of it. Script code stays plain and synchronous, and no
-//! thread is ever blocked: a script that waits is suspended, wherever in its code it stands.
+//! One application is written in a mix of scripting languages. Native Rust functions are registered
+//! once and are callable from every language; what one script exports is callable from the scripts
+//! of every other; and an async Rust service awaits any of it. Script code stays plain and
+//! synchronous, and no thread is ever blocked: a script that waits is suspended, wherever in its
+//! code it stands.
 //!
 //! ```
 //! use calog::{Broker, Result};

@@ -37,9 +37,10 @@ pub struct Limits {
     /// 64 MiB. Past it: `range`.
     pub value_bytes: usize,
     /// How many calls from the host a context works at or keeps queued at once; further callers
-    /// wait for room, or get `busy` from [`try_call`](crate::Context::try_call). Default 4,096: each one that waits holds a
-    /// stack of a few KiB. Calls from other contexts are always admitted (else two contexts that call
-    /// each other could wait for ever) and are bounded by `depth`.
+    /// wait for room, or get `busy` from [`try_call`](crate::Context::try_call). Default 4,096:
+    /// each one that waits holds a stack of a few KiB. Calls from other contexts are always
+    /// admitted (else two contexts that call each other could wait for ever) and are bounded by
+    /// `depth`.
     pub concurrent_calls: usize,
 }
 
@@ -58,7 +59,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The most that `value_depth` can be: what is nested deeper would not fit on the stack of a call.
+    /// The most that `value_depth` can be: what is nested deeper would not fit on the stack of a
+    /// call.
     pub const MOST_VALUE_DEPTH: usize = 200;
 
     /// Sets [`memory_bytes`](Self::memory_bytes).

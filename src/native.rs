@@ -1,9 +1,10 @@
 //! The contract of a native: a Rust function that every script may call. **API boundary.**
 //!
 //! A native is a closure with typed parameters. Each parameter is an [`Argument`]: any type with a
-//! conversion ([`FromValue`]), [`Value`] for the raw form, [`Rest`] for all that is left, or [`Caller`]
-//! for who is calling. What it returns is anything with a conversion ([`IntoValue`]), or a `Result` of
-//! it. Too few and too many arguments are errors of kind `arity`; an `Option` may be left out.
+//! conversion ([`FromValue`]), [`Value`] for the raw form, [`Rest`] for all that is left, or
+//! [`Caller`] for who is calling. What it returns is anything with a conversion ([`IntoValue`]), or
+//! a `Result` of it. Too few and too many arguments are errors of kind `arity`; an `Option` may be
+//! left out.
 
 use crate::{
     chain::Chain,
@@ -313,8 +314,8 @@ impl Native {
         })
     }
 
-    /// Starts a call for `caller`. The arguments are taken out of `args`. Never panics: a panic of the
-    /// closure is an error of kind `panicked`.
+    /// Starts a call for `caller`. The arguments are taken out of `args`. Never panics: a panic of
+    /// the closure is an error of kind `panicked`.
     pub fn call(&self, caller: &Caller, args: &mut [Value]) -> Step {
         let mut result = Value::Nil;
         match self.call_into(caller, args, &mut result) {
@@ -324,8 +325,8 @@ impl Native {
         }
     }
 
-    /// The same for a caller that has a place for the result: it is there, unless there is an operation to
-    /// wait for.
+    /// The same for a caller that has a place for the result: it is there, unless there is an
+    /// operation to wait for.
     pub(crate) fn call_into(
         &self,
         caller: &Caller,

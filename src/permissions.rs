@@ -21,8 +21,8 @@ impl Permissions {
         Self::default()
     }
 
-    /// Also allows reading `path` and, if it is a folder, everything below it. A symbolic link counts
-    /// as what it points to.
+    /// Also allows reading `path` and, if it is a folder, everything below it. A symbolic link
+    /// counts as what it points to.
     pub fn allow_read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self

@@ -88,11 +88,11 @@ fn to_stderr(failure: &Failure) {
 }
 
 impl Builder {
-    /// Registers a native that runs at once, on the worker of the calling script. It must not block: use
-    /// [`native_blocking`](Self::native_blocking) for that.
+    /// Registers a native that runs at once, on the worker of the calling script. It must not
+    /// block: use [`native_blocking`](Self::native_blocking) for that.
     ///
-    /// See [`native`](crate::native) for what its parameters and its result may be. If it panics, the
-    /// script gets an error of kind `panicked`, and the worker lives on.
+    /// See [`native`](crate::native) for what its parameters and its result may be. If it panics,
+    /// the script gets an error of kind `panicked`, and the worker lives on.
     pub fn native<P, H>(mut self, name: &str, handler: H) -> Self
     where
         P: Parameters,
@@ -102,8 +102,8 @@ impl Builder {
         self
     }
 
-    /// Registers a native whose future the calling script awaits. It is polled on the script's own worker
-    /// and need not be `Send`. When the script's call is cancelled, the future is dropped.
+    /// Registers a native whose future the calling script awaits. It is polled on the script's own
+    /// worker and need not be `Send`. When the script's call is cancelled, the future is dropped.
     pub fn native_async<P, H>(mut self, name: &str, handler: H) -> Self
     where
         P: Parameters,
@@ -113,8 +113,8 @@ impl Builder {
         self
     }
 
-    /// Registers a native that blocks: it runs on tokio's blocking pool while the script waits. When the
-    /// script's call is cancelled, it goes on, and what it returns is dropped.
+    /// Registers a native that blocks: it runs on tokio's blocking pool while the script waits.
+    /// When the script's call is cancelled, it goes on, and what it returns is dropped.
     pub fn native_blocking<P, H>(mut self, name: &str, handler: H) -> Self
     where
         P: Parameters + Send + 'static,
@@ -124,8 +124,8 @@ impl Builder {
         self
     }
 
-    /// Registers a host native: it may change its captured state, need not be `Send`, and runs on the
-    /// host's thread, one at a time, when the [`Host`] is pumped. Build with
+    /// Registers a host native: it may change its captured state, need not be `Send`, and runs on
+    /// the host's thread, one at a time, when the [`Host`] is pumped. Build with
     /// [`build_with_host`](Self::build_with_host).
     pub fn native_host<P, H>(mut self, name: &str, mut handler: H) -> Self
     where
@@ -140,8 +140,8 @@ impl Builder {
         self
     }
 
-    /// Registers data that every script sees under `name`, by value. If it cannot be converted, `build`
-    /// says so.
+    /// Registers data that every script sees under `name`, by value. If it cannot be converted,
+    /// `build` says so.
     pub fn data(mut self, name: &str, value: impl IntoValue) -> Self {
         self.data.push((name.to_string(), value.into_value()));
         self
@@ -171,15 +171,16 @@ impl Builder {
         self
     }
 
-    /// Where the output of scripts goes (`print`): called with the context's name and one line, without
-    /// its end, on the context's worker. The default writes lines to stdout.
+    /// Where the output of scripts goes (`print`): called with the context's name and one line,
+    /// without its end, on the context's worker. The default writes lines to stdout.
     pub fn output(mut self, output: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> Self {
         self.output = Arc::new(output);
         self
     }
 
-    /// What happens when a call fails that nobody waits for ([`Context::post`](crate::Context::post)).
-    /// Called on the context's worker or, if there is a [`Host`], by its pump. The default writes to stderr.
+    /// What happens when a call fails that nobody waits for
+    /// ([`Context::post`](crate::Context::post)). Called on the context's worker or, if there is a
+    /// [`Host`], by its pump. The default writes to stderr.
     pub fn on_failure(mut self, handler: impl Fn(Failure) + Send + Sync + 'static) -> Self {
         self.on_failure = Box::new(handler);
         self
@@ -195,7 +196,8 @@ impl Builder {
     ///
     /// # Errors
     /// `denied` if a name is registered twice; `type` if one is a name that scripts cannot write;
-    /// `unsupported` if there are host natives (they need a [`Host`]); `io` if the system refuses threads.
+    /// `unsupported` if there are host natives (they need a [`Host`]); `io` if the system refuses
+    /// threads.
     pub fn build(self) -> Result<Broker> {
         self.check_no_host()?;
         let workers = self.workers;
@@ -214,9 +216,10 @@ impl Builder {
         Ok((Broker(Arc::new(runtime)), host))
     }
 
-    /// Starts the broker without threads of its own: all contexts run on `local`, while that is driven. For
-    /// tests under paused time, for games, for hosts of one thread. A script that computes for long holds
-    /// the thread up, and only its own end lets others run: there is no watchdog in this mode.
+    /// Starts the broker without threads of its own: all contexts run on `local`, while that is
+    /// driven. For tests under paused time, for games, for hosts of one thread. A script that
+    /// computes for long holds the thread up, and only its own end lets others run: there is no
+    /// watchdog in this mode.
     ///
     /// # Errors
     /// Those of [`build`](Self::build).

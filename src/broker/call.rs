@@ -21,9 +21,9 @@ use std::{
 /// A call into a script: a future of its result. Nothing happens before it is polled.
 ///
 /// # Errors
-/// What the script raises; `arity`, `type`, `range` and the like if an argument or the result cannot be
-/// converted (the message names the path: `args[1]`, `result.name`); `timeout`, `depth`, `memory` if it
-/// meets a limit; `dead` or `shutdown` if the context ends before the answer.
+/// What the script raises; `arity`, `type`, `range` and the like if an argument or the result
+/// cannot be converted (the message names the path: `args[1]`, `result.name`); `timeout`, `depth`,
+/// `memory` if it meets a limit; `dead` or `shutdown` if the context ends before the answer.
 ///
 /// # Cancel safety
 /// Dropping the call cancels it: if the script had begun, it unwinds, its context stays usable, and

@@ -37,8 +37,8 @@ impl Context {
 
     /// Calls a function that the context's scripts export as `name`.
     ///
-    /// Calls of one context overlap where the script waits, in any order; an exported function is found
-    /// when the call is made.
+    /// Calls of one context overlap where the script waits, in any order; an exported function is
+    /// found when the call is made.
     ///
     /// # Errors
     /// `not_found` if the context exports no such name, `type` if it is data; else see [`Call`].
@@ -104,12 +104,12 @@ impl Context {
         Call::new(Ok((self.0.clone(), Work::Load(source))))
     }
 
-    /// Calls an exported function without waiting for its end. If it fails, the broker's error handler
-    /// gets the error ([`Builder::on_failure`](crate::Builder::on_failure)).
+    /// Calls an exported function without waiting for its end. If it fails, the broker's error
+    /// handler gets the error ([`Builder::on_failure`](crate::Builder::on_failure)).
     ///
     /// # Errors
-    /// `not_found`, `type` and conversion errors at once; `busy` if the context has its fill of calls;
-    /// `dead` or `shutdown` if it has closed.
+    /// `not_found`, `type` and conversion errors at once; `busy` if the context has its fill of
+    /// calls; `dead` or `shutdown` if it has closed.
     pub fn post(&self, name: &str, args: impl IntoArgs) -> Result<()> {
         let function = self.0.export(name)?;
         let owner = self.0.owner(function.context()).ok_or_else(|| ended(ErrorKind::Dead))?;
@@ -137,8 +137,9 @@ impl Context {
         usage.await.map_err(|_| self.0.mailbox.why_closed())
     }
 
-    /// Closes the context: calls that are queued, running or suspended are answered with `dead`, scripts
-    /// are unwound, its exports disappear. Returns when all of it is gone. Closing twice is fine.
+    /// Closes the context: calls that are queued, running or suspended are answered with `dead`,
+    /// scripts are unwound, its exports disappear. Returns when all of it is gone. Closing twice is
+    /// fine.
     ///
     /// # Cancel safety
     /// Once polled, the context ends, whether or not somebody waits for it.

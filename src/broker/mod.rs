@@ -22,8 +22,8 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 /// The runtime that a host creates; cheap to clone. Any number may live in one process, and nothing
 /// passes between them.
 ///
-/// When the last clone is dropped, every context ends and open calls are answered with `shutdown`; to
-/// wait for that, call [`shutdown`](Self::shutdown).
+/// When the last clone is dropped, every context ends and open calls are answered with `shutdown`;
+/// to wait for that, call [`shutdown`](Self::shutdown).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -70,8 +70,8 @@ impl Broker {
     /// context is named after the file's stem.
     ///
     /// # Errors
-    /// `not_found` if there is no such file, `unsupported` if no engine knows the extension, `load` if
-    /// the file is no readable script, and what the script raises. No half-open context is left.
+    /// `not_found` if there is no such file, `unsupported` if no engine knows the extension, `load`
+    /// if the file is no readable script, and what the script raises. No half-open context is left.
     pub fn load(&self, path: impl AsRef<Path>) -> Open {
         Open::file(self, path.as_ref())
     }
@@ -103,8 +103,8 @@ impl Broker {
         Call::function(function, args, owner)
     }
 
-    /// The data that a script or the host has published as `name`, or a handle if it is a script's function;
-    /// `None` if there is no such name.
+    /// The data that a script or the host has published as `name`, or a handle if it is a script's
+    /// function; `None` if there is no such name.
     pub fn export(&self, name: &str) -> Option<Value> {
         match self.0.shared.directory.resolve(name)? {
             Resolved::Function(function) => Some(Value::Function(function)),
@@ -138,8 +138,8 @@ impl Broker {
         self.0.shared.engines.iter().map(|engine| (engine.name(), engine.extensions()))
     }
 
-    /// Ends everything: every open call is answered with `shutdown`, scripts are unwound, all threads
-    /// are joined. May be called twice, and from several places.
+    /// Ends everything: every open call is answered with `shutdown`, scripts are unwound, all
+    /// threads are joined. May be called twice, and from several places.
     ///
     /// # Errors
     /// `timeout` if something has not ended within `limit`; it goes on ending by itself.

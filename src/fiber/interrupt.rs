@@ -1,12 +1,12 @@
 //! Interruption from outside: how a running script notices that its slice is over.
 //!
-//! A standing hook in the interpreter would cost every script 1.4 to 3 times on tight loops, so there
-//! is none. Each worker has a [`Slot`] in which it publishes *which run* of a fiber is on (an epoch)
-//! and *what to poke* to make the interpreter look up (Lua: the running `lua_State`). The watchdog
-//! (`runtime/watchdog.rs`) sees an epoch last longer than the slice, marks it expired and signals the
-//! worker; the signal handler, on the worker's own thread, pokes. Go's runtime preempts its
-//! goroutines the same way, and with the same signal: SIGURG is ignored by default, harmless when
-//! spurious, and used by next to nobody.
+//! A standing hook in the interpreter would cost every script 1.4 to 3 times on tight loops, so
+//! there is none. Each worker has a [`Slot`] in which it publishes *which run* of a fiber is on (an
+//! epoch) and *what to poke* to make the interpreter look up (Lua: the running `lua_State`). The
+//! watchdog (`runtime/watchdog.rs`) sees an epoch last longer than the slice, marks it expired and
+//! signals the worker; the signal handler, on the worker's own thread, pokes. Go's runtime preempts
+//! its goroutines the same way, and with the same signal: SIGURG is ignored by default, harmless
+//! when spurious, and used by next to nobody.
 
 use std::{
     cell::Cell,
@@ -34,8 +34,8 @@ impl Target {
     pub(crate) const NONE: Self = Self { poke: None, argument: ptr::null_mut() };
 
     /// # Safety
-    /// While it is published (see [`running`]), `poke(argument)` must be sound in a signal handler on
-    /// this thread, at any instruction.
+    /// While it is published (see [`running`]), `poke(argument)` must be sound in a signal handler
+    /// on this thread, at any instruction.
     pub(crate) const unsafe fn new(poke: Poke, argument: *mut ()) -> Self {
         Self { poke: Some(poke), argument }
     }
@@ -70,8 +70,8 @@ thread_local! {
 
 fn with_slot<R>(f: impl FnOnce(&Slot) -> R) -> Option<R> {
     let slot = SLOT.get();
-    // SAFETY: `SLOT` is null or points to the slot that the `Registered` of this thread keeps alive;
-    // its drop nulls the pointer first.
+    // SAFETY: `SLOT` is null or points to the slot that the `Registered` of this thread keeps
+    // alive; its drop nulls the pointer first.
     (!slot.is_null()).then(|| f(unsafe { &*slot }))
 }
 
@@ -80,8 +80,9 @@ pub(super) struct Entered(u64, Target);
 
 /// A fiber starts or goes on: publishes a new epoch and the fiber's target.
 ///
-/// All stores are this thread's own, and the signal handler runs on this thread, so program order is
-/// enough and `Relaxed` keeps it cheap; the watchdog reads `active` only as a number that changes.
+/// All stores are this thread's own, and the signal handler runs on this thread, so program order
+/// is enough and `Relaxed` keeps it cheap; the watchdog reads `active` only as a number that
+/// changes.
 pub(super) fn enter(target: Target) -> Entered {
     let epoch = EPOCH.get() + 1;
     EPOCH.set(epoch);
@@ -102,16 +103,17 @@ pub(super) fn leave(Entered(active, target): Entered) -> Target {
     .unwrap_or(Target::NONE)
 }
 
-/// The interpreter switches to another of its stacks: publishes the new target, returns the old one.
+/// The interpreter switches to another of its stacks: publishes the new target, returns the old
+/// one.
 pub(crate) fn running(target: Target) -> Target {
     with_slot(|slot| slot.publish(target)).unwrap_or(Target::NONE)
 }
 
-/// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may together take
-/// no longer than one long one: [`turn_is_over`] tells.
+/// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may
+/// together take no longer than one long one: [`turn_is_over`] tells.
 ///
-/// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches (inline
-/// mode), the clock is asked.
+/// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches
+/// (inline mode), the clock is asked.
 pub(crate) fn in_turn<R>(f: impl FnOnce() -> R) -> R {
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
@@ -132,10 +134,12 @@ pub(crate) fn turn_is_over(slice: Duration) -> bool {
     .unwrap_or_else(|| TURN_BEGAN.get().is_some_and(|began| began.elapsed() >= slice))
 }
 
-/// Is the slice of the fiber that runs now over? (An interrupt that was meant for an earlier run says no.)
+/// Is the slice of the fiber that runs now over? (An interrupt that was meant for an earlier run
+/// says no.)
 ///
 /// An interpreter without a hook of its own asks this now and then, and passes through
-/// [`yield_now`](super::yield_now) if it is. Always `false` in inline mode, where no watchdog watches.
+/// [`yield_now`](super::yield_now) if it is. Always `false` in inline mode, where no watchdog
+/// watches.
 pub fn expired() -> bool {
     with_slot(|slot| slot.expired.load(Relaxed) == slot.active.load(Relaxed)).unwrap_or(false)
 }
@@ -200,8 +204,8 @@ impl Slots {
         Registered { slot, slots: self.clone() }
     }
 
-    /// Shows `judge` the number and state of every worker. Where the run is over, it is marked expired and
-    /// the worker is interrupted; where the turn is, that is marked.
+    /// Shows `judge` the number and state of every worker. Where the run is over, it is marked
+    /// expired and the worker is interrupted; where the turn is, that is marked.
     pub(crate) fn watch(&self, mut judge: impl FnMut(usize, &Watched) -> Over) {
         // Held while signalling: a thread leaves the list under this lock, before it ends.
         for (number, slot) in self.lock().iter().enumerate() {
@@ -251,9 +255,10 @@ mod os {
     type One = extern "C" fn(libc::c_int);
     type Three = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
-    /// SAFETY (async-signal): it reads a constant-initialised thread-local without destructor that this
-    /// thread has used before, atomics, and `clock_gettime`, which POSIX lists as safe; and it calls the
-    /// engine's poke, which its `Target` promised to be sound here. On a thread without a slot it does nothing of ours.
+    /// SAFETY (async-signal): it reads a constant-initialised thread-local without destructor that
+    /// this thread has used before, atomics, and `clock_gettime`, which POSIX lists as safe; and it
+    /// calls the engine's poke, which its `Target` promised to be sound here. On a thread without a
+    /// slot it does nothing of ours.
     extern "C" fn on_signal(
         number: libc::c_int,
         info: *mut libc::siginfo_t,
@@ -310,8 +315,8 @@ mod os {
     /// # Safety
     /// The thread must be alive.
     pub(super) unsafe fn signal(slot: &Slot) {
-        // SAFETY: the id is that of a live thread, says the caller; the handler was installed when the
-        // slot was registered.
+        // SAFETY: the id is that of a live thread, says the caller; the handler was installed when
+        // the slot was registered.
         unsafe { libc::pthread_kill(slot.thread.load(Relaxed) as libc::pthread_t, libc::SIGURG) };
     }
 }

@@ -46,14 +46,14 @@ use std::{
 };
 
 /// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
-/// under nested pattern matching and 431 KiB was the high water mark, so 1 MiB leaves half unused; in
-/// a debug build C is not optimised and takes several times as much. The pages are touched on demand;
-/// an idle stack costs one.
+/// under nested pattern matching and 431 KiB was the high water mark, so 1 MiB leaves half unused;
+/// in a debug build C is not optimised and takes several times as much. The pages are touched on
+/// demand; an idle stack costs one.
 pub const STACK_BYTES: usize = if cfg!(debug_assertions) { 4 << 20 } else { 1 << 20 };
 
-/// How long a cancelled script may compute in its `__close` handlers and `finally` blocks before it is
-/// ended at its next instruction. It is the thread's own time, not the clock's: on a busy machine the
-/// handlers have as much of it as on an idle one.
+/// How long a cancelled script may compute in its `__close` handlers and `finally` blocks before it
+/// is ended at its next instruction. It is the thread's own time, not the clock's: on a busy
+/// machine the handlers have as much of it as on an idle one.
 pub const GRACE: Duration = Duration::from_millis(2);
 
 /// Stacks kept per thread for the next fiber. Beyond that they go back to the system.
@@ -80,13 +80,14 @@ pub fn cancelled() -> Error {
 #[cfg(unix)]
 fn computed() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a local of the right type. The clock of a thread exists while it runs, so
-    // the call cannot fail.
+    // SAFETY: the pointer is to a local of the right type. The clock of a thread exists while it
+    // runs, so the call cannot fail.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// How long this thread has been there, since some moment: the nearest there is without a clock of its own.
+/// How long this thread has been there, since some moment: the nearest there is without a clock of
+/// its own.
 #[cfg(not(unix))]
 fn computed() -> Duration {
     use std::{sync::LazyLock, time::Instant};
@@ -100,8 +101,8 @@ pub(crate) struct Control {
     yielder: Cell<*const Yielder<(), ()>>,
     /// The waker of the poll that is running the fiber now. Only valid inside `resume`.
     waker: Cell<*const Waker>,
-    /// Set once the fiber is told to end: until when it may go on by itself; then, once it was made to
-    /// raise, until when its handlers may run.
+    /// Set once the fiber is told to end: until when it may go on by itself; then, once it was made
+    /// to raise, until when its handlers may run.
     dying: Cell<Option<Duration>>,
     /// It was made to raise.
     raised: Cell<bool>,
@@ -121,9 +122,9 @@ pub(crate) struct Control {
 /// Runs `f` with the control block of the fiber that runs now, if one does.
 pub(crate) fn with_current<R>(f: impl FnOnce(&Control) -> R) -> Option<R> {
     let current = CURRENT.get();
-    // SAFETY: by rule 1 `CURRENT` is null or points into the `Rc<Shared>` of the fiber whose `resume`
-    // is on this thread's stack below us. `resume` borrows that fiber until it returns, so the block
-    // outlives every frame on the fiber, and with them `f`.
+    // SAFETY: by rule 1 `CURRENT` is null or points into the `Rc<Shared>` of the fiber whose
+    // `resume` is on this thread's stack below us. `resume` borrows that fiber until it returns, so
+    // the block outlives every frame on the fiber, and with them `f`.
     (!current.is_null()).then(|| f(unsafe { &*current }))
 }
 
@@ -154,8 +155,8 @@ impl Control {
 
     /// An interrupt point of a fiber that is being ended: must it raise now?
     ///
-    /// A script that catches everything spends its first grace in a loop. It is made to raise once, then its
-    /// handlers have as long again, and after that every interrupt point raises.
+    /// A script that catches everything spends its first grace in a loop. It is made to raise once,
+    /// then its handlers have as long again, and after that every interrupt point raises.
     pub(crate) fn must_raise(&self) -> bool {
         let Some(until) = self.dying.get() else { return false };
         if computed() < until {
@@ -173,9 +174,10 @@ impl Control {
     }
 
     fn suspend(&self) {
-        // SAFETY: set on entry to the fiber, before anything could call this; the yielder lives at the
-        // bottom of the fiber's own stack for as long as the fiber has frames. Nobody but the running
-        // fiber reaches its `Control` (through `with_current`), so it is this fiber that suspends.
+        // SAFETY: set on entry to the fiber, before anything could call this; the yielder lives at
+        // the bottom of the fiber's own stack for as long as the fiber has frames. Nobody but the
+        // running fiber reaches its `Control` (through `with_current`), so it is this fiber that
+        // suspends.
         unsafe { (*self.yielder.get()).suspend(()) }
     }
 
@@ -185,7 +187,8 @@ impl Control {
             if self.is_dying() {
                 return None;
             }
-            // SAFETY: we are inside `resume` (rule 1), whose caller lent this waker for its duration.
+            // SAFETY: we are inside `resume` (rule 1), whose caller lent this waker for its
+            // duration.
             let waker = unsafe { &*self.waker.get() };
             if let Poll::Ready(value) = step(&mut Context::from_waker(waker)) {
                 return Some(value);
@@ -209,8 +212,8 @@ impl Control {
         self.outcome.take().unwrap_or_else(|| Err(cancelled()))
     }
 
-    /// The value that the last operation ended with, where it lies; null if there is none or it failed.
-    /// It is there until the next `settle` or `take_outcome`.
+    /// The value that the last operation ended with, where it lies; null if there is none or it
+    /// failed. It is there until the next `settle` or `take_outcome`.
     pub(crate) fn lend_value(&self) -> *const Value {
         // SAFETY: only this thread has the cell, and the borrow ends here.
         match unsafe { &*self.outcome.as_ptr() } {
@@ -240,8 +243,8 @@ impl Control {
 /// Waits for `future` from synchronous code on a fiber.
 ///
 /// # Errors
-/// `cancelled` if the call was given up: the code must end soon, and every later wait fails at once.
-/// `unsupported` if no fiber runs.
+/// `cancelled` if the call was given up: the code must end soon, and every later wait fails at
+/// once. `unsupported` if no fiber runs.
 pub fn block_on<F: Future>(future: F) -> Result<F::Output> {
     let mut future = pin!(future);
     with_current(|control| control.drive(|cx| future.as_mut().poll(cx)))
@@ -261,8 +264,8 @@ pub fn yield_now() -> bool {
     .unwrap_or(true)
 }
 
-/// Runs `f`, which drops many fibers: their handlers share one [`GRACE`], so that the end of a context
-/// takes no longer for a thousand calls than for one.
+/// Runs `f`, which drops many fibers: their handlers share one [`GRACE`], so that the end of a
+/// context takes no longer for a thousand calls than for one.
 pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {
     TOGETHER.set(Some(computed() + GRACE));
     let result = f();
@@ -270,8 +273,8 @@ pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Where the fiber was that was ended last on this thread, if its engine told: the trace for the error
-/// that the caller gets instead of the fiber's own.
+/// Where the fiber was that was ended last on this thread, if its engine told: the trace for the
+/// error that the caller gets instead of the fiber's own.
 pub(crate) fn take_last_trace() -> Vec<Frame> {
     LAST_TRACE.take()
 }
@@ -366,8 +369,8 @@ impl<R> Fiber<R> {
         let until = TOGETHER.get().unwrap_or_else(|| computed() + GRACE);
         self.shared.control.dying.set(Some(until));
         self.shared.control.waker.set(Waker::noop());
-        // A dying fiber never suspends of its own accord: one resume ends it. The few more are for an
-        // engine that breaks rule 3 in a way that time may mend.
+        // A dying fiber never suspends of its own accord: one resume ends it. The few more are for
+        // an engine that breaks rule 3 in a way that time may mend.
         for _ in 0..8 {
             if self.resume() {
                 if let Some(Err(error)) = self.shared.result.take() {
@@ -379,12 +382,13 @@ impl<R> Fiber<R> {
         self.leak();
     }
 
-    /// Gives up on a fiber that does not end: its stack is leaked, for its frames may hold anything.
+    /// Gives up on a fiber that does not end: its stack is leaked, for its frames may hold
+    /// anything.
     #[expect(clippy::mem_forget, reason = "the frames on the stack must never be touched again")]
     fn leak(&mut self) {
         if let Some(mut coroutine) = self.coroutine.take() {
-            // SAFETY: the stack is never reused or freed (forgotten below), nor is the control block
-            // that its frames point to, so no frame's memory is ever handed out again.
+            // SAFETY: the stack is never reused or freed (forgotten below), nor is the control
+            // block that its frames point to, so no frame's memory is ever handed out again.
             unsafe { coroutine.force_reset() };
             std::mem::forget(coroutine);
             std::mem::forget(self.shared.clone());
@@ -405,8 +409,9 @@ impl<R> Future for Fiber<R> {
             return Poll::Ready(self.shared.result.take().unwrap_or_else(|| Err(cancelled())));
         }
         if self.preempted() {
-            // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets timers
-            // and I/O in, which here would be 61 slices. `yield_now` wakes after they had their turn.
+            // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets
+            // timers and I/O in, which here would be 61 slices. `yield_now` wakes after they had
+            // their turn.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         Poll::Pending

@@ -12,12 +12,12 @@ use std::{
 
 /// The turn in one interpreter: a preempted call keeps it.
 ///
-/// When a slice ends, other contexts of the worker run, but other calls of the *same* interpreter wait
-/// until the preempted one goes on and waits or ends. So calls of one context interleave only where
-/// the script itself waits, never in mid-expression (`n = n + f()` in overlapping calls stays right).
-/// It cannot deadlock: the holder was not waiting for anything, it is always runnable. A call that is
-/// *cancelled* does not wait for its turn: its handlers run at once, since what it waits for (which may
-/// be the holder itself) ends with it.
+/// When a slice ends, other contexts of the worker run, but other calls of the *same* interpreter
+/// wait until the preempted one goes on and waits or ends. So calls of one context interleave only
+/// where the script itself waits, never in mid-expression (`n = n + f()` in overlapping calls stays
+/// right). It cannot deadlock: the holder was not waiting for anything, it is always runnable. A
+/// call that is *cancelled* does not wait for its turn: its handlers run at once, since what it
+/// waits for (which may be the holder itself) ends with it.
 #[derive(Clone, Default)]
 pub struct Turn(Rc<State>);
 

@@ -30,8 +30,8 @@ use tokio::{
 /// instead (its worker ends), the same happens by the drop of its parts.
 pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
     let mut context = Actor {
-        // Dropped in this order: calls first (they run on the interpreter), then the interpreter, and
-        // only then is the end announced.
+        // Dropped in this order: calls first (they run on the interpreter), then the interpreter,
+        // and only then is the end announced.
         live: FuturesUnordered::new(),
         interpreter,
         ending,
@@ -45,7 +45,8 @@ pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
                     if !context.handle(message) {
                         break;
                     }
-                    // Takes from the task's budget, so that a flood of messages lets other contexts run.
+                    // Takes from the task's budget, so that a flood of messages lets other contexts
+                    // run.
                     tokio::task::coop::consume_budget().await;
                 }
                 Some(()) = context.live.next(), if !context.live.is_empty() => {}
@@ -122,8 +123,9 @@ impl Actor {
     }
 }
 
-/// Gives the call the deadline of its context, unless its chain has an earlier one. One timer watches
-/// over a chain, at the call that set the deadline; what hangs below is cancelled by dropping.
+/// Gives the call the deadline of its context, unless its chain has an earlier one. One timer
+/// watches over a chain, at the call that set the deadline; what hangs below is cancelled by
+/// dropping.
 fn with_deadline(
     chain: Chain,
     inherited: Option<time::Instant>,
@@ -201,8 +203,8 @@ impl Future for Running {
             return Poll::Ready(());
         }
         if fiber::turn_is_over(this.address.shared.limits.slice) {
-            // Many short calls together may take no more than one long one: the rest of them run when the
-            // other contexts, and the timers, have had their turn.
+            // Many short calls together may take no more than one long one: the rest of them run
+            // when the other contexts, and the timers, have had their turn.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }

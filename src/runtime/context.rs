@@ -88,8 +88,9 @@ impl Address {
         &self.settings.name
     }
 
-    /// Sends a call that somebody waits for. From a script or a native it continues their chain and is
-    /// always admitted; from the host it begins one, and waits for room (`patient`) or is refused.
+    /// Sends a call that somebody waits for. From a script or a native it continues their chain and
+    /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
+    /// refused.
     pub(crate) async fn call(
         self: Arc<Self>,
         work: Work,
@@ -123,7 +124,8 @@ impl Address {
         let (reply, answer) = oneshot::channel();
         let reply = Reply::To(reply);
         self.mailbox.request(Request { work, chain, inherited, reply, room })?;
-        // Dropping this future closes the channel: that is how the callee learns that it is cancelled.
+        // Dropping this future closes the channel: that is how the callee learns that it is
+        // cancelled.
         let mut answer = pin!(answer);
         let mut timer = None;
         poll_fn(|cx| {
@@ -132,8 +134,8 @@ impl Address {
                 let gone = |_| Err(super::mailbox::ended(ErrorKind::Dead));
                 return Poll::Ready(answer.unwrap_or_else(gone));
             }
-            // Polled outside of its chain, it was taken along by a native that spawned it: the timer that
-            // watches over the chain may be gone before it.
+            // Polled outside of its chain, it was taken along by a native that spawned it: the
+            // timer that watches over the chain may be gone before it.
             if let (Some(at), None) = (inherited, Chain::current()) {
                 let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
                 if timer.as_mut().poll(cx).is_ready() {
@@ -164,7 +166,8 @@ impl Address {
     /// Reports the failure of a call that nobody waits for.
     pub(crate) fn failed(&self, error: Error) {
         let failure = Failure { context: self.settings.name.clone(), error };
-        // The handler is the host's code; its panic must not end a context that has nothing to do with it.
+        // The handler is the host's code; its panic must not end a context that has nothing to do
+        // with it.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.shared.on_failure)(failure)));
     }
 
@@ -181,8 +184,8 @@ impl Address {
                 let kind = data.type_name();
                 Err(Error::new(ErrorKind::Type, format!("`{name}` is no function but a {kind}")))
             }
-            // Closed before its names are gone, so a call that comes too late never finds that nobody has
-            // the name.
+            // Closed before its names are gone, so a call that comes too late never finds that
+            // nobody has the name.
             None if self.mailbox.is_closed() => Err(self.mailbox.why_closed()),
             None if self.shared.why_ended() == ErrorKind::Shutdown => {
                 Err(super::mailbox::ended(ErrorKind::Shutdown))

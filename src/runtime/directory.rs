@@ -80,7 +80,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 
 impl Directory {
     /// # Errors
-    /// `denied` if two natives or data have the same name, `type` if one has none that scripts can write.
+    /// `denied` if two natives or data have the same name, `type` if one has none that scripts can
+    /// write.
     pub(crate) fn new(natives: Vec<Native>, data: Vec<(String, Value)>) -> Result<Self> {
         let mut directory = Self {
             contexts: Mutex::default(),
@@ -203,7 +204,8 @@ impl Directory {
         }
     }
 
-    /// Publishes `value` as `name` for context `owner`, whose exports may take `most` bytes together.
+    /// Publishes `value` as `name` for context `owner`, whose exports may take `most` bytes
+    /// together.
     pub(crate) fn expose(
         &self,
         owner: ContextId,

@@ -17,8 +17,8 @@ use tokio::{
     time::Instant,
 };
 
-/// What the context is asked to do ahead of all calls. Never waits for room: the lane is bounded by the
-/// number of live handles and of those who wait for the close.
+/// What the context is asked to do ahead of all calls. Never waits for room: the lane is bounded by
+/// the number of live handles and of those who wait for the close.
 pub(crate) enum Control {
     /// The last handle of a function is gone.
     Release(u64),
@@ -104,8 +104,8 @@ impl Mailbox {
         Self { lanes: Mutex::new(lanes), room: Arc::new(Semaphore::new(most)) }
     }
 
-    /// A panic under this lock cannot happen in mid-change (only queue operations run), so a poisoned
-    /// lock is as good as a sound one.
+    /// A panic under this lock cannot happen in mid-change (only queue operations run), so a
+    /// poisoned lock is as good as a sound one.
     fn lock(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +158,8 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Queues a control message; it gets lost if the mailbox is closed (then it has no object any more).
+    /// Queues a control message; it gets lost if the mailbox is closed (then it has no object any
+    /// more).
     pub(crate) fn control(&self, control: Control) {
         let mut lanes = self.lock();
         if lanes.closed.is_some() {

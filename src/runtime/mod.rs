@@ -153,8 +153,8 @@ impl Runtime {
 }
 
 impl Drop for Runtime {
-    /// The workers answer what is open and end by themselves; nobody waits for them here, since a drop
-    /// may happen on a thread that they need.
+    /// The workers answer what is open and end by themselves; nobody waits for them here, since a
+    /// drop may happen on a thread that they need.
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Release);
         for context in self.shared.directory.contexts() {

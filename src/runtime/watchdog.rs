@@ -9,22 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many times longer a slice is than the interrupt that ends it, at least. With deep recursion an interrupt takes
-/// milliseconds, since it walks all frames of the script.
+/// How many times longer a slice is than the interrupt that ends it, at least. With deep recursion
+/// an interrupt takes milliseconds, since it walks all frames of the script.
 const POKES_PER_SLICE: u32 = 4;
 
-/// The longest wait between two interrupts of one run, unless the slice is longer: a poke was seen to take some
-/// milliseconds, and a script should not wait for its end for seconds.
+/// The longest wait between two interrupts of one run, unless the slice is longer: a poke was seen
+/// to take some milliseconds, and a script should not wait for its end for seconds.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// Starts a thread that interrupts every run of a script in `slots` that lasts longer than `slice`, and
-/// marks every turn of a context that does. It ends by itself when nobody else holds the slots any more.
+/// Starts a thread that interrupts every run of a script in `slots` that lasts longer than `slice`,
+/// and marks every turn of a context that does. It ends by itself when nobody else holds the slots
+/// any more.
 ///
 /// # Errors
 /// `io` if the system refuses a thread.
 pub(crate) fn start(slots: &Arc<Slots>, slice: Duration) -> Result<()> {
     let slots = Arc::downgrade(slots);
-    // A quarter of a slice: a run is at most a quarter too long. While no script runs, it looks less often.
+    // A quarter of a slice: a run is at most a quarter too long. While no script runs, it looks
+    // less often.
     let tick = (slice / 4).max(Duration::from_micros(100));
     let main = move || {
         let mut seen: Vec<(Seen, Seen)> = Vec::new();
@@ -70,9 +72,9 @@ impl Seen {
 
     /// Is it time to interrupt `run`?
     ///
-    /// An interrupt may find the interpreter where it cannot be poked, so it is repeated, but ever more
-    /// rarely: with deep recursion the poke itself takes long (it walks all frames), and interrupts that come
-    /// faster than they end would leave no time for the script.
+    /// An interrupt may find the interpreter where it cannot be poked, so it is repeated, but ever
+    /// more rarely: with deep recursion the poke itself takes long (it walks all frames), and
+    /// interrupts that come faster than they end would leave no time for the script.
     fn is_over(&mut self, run: u64, slice: Duration, now: Instant) -> bool {
         if self.run != run {
             *self = Self { run, wait: slice, due: now + slice };

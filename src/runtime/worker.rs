@@ -85,8 +85,8 @@ impl Thread {
             let _watched = slots.register();
             let contexts = LocalSet::new();
             contexts.block_on(&runtime, serve(jobs));
-            // Drops what contexts are left, and answers their calls, while still watched: a script that
-            // loops in its handlers is ended by an interrupt.
+            // Drops what contexts are left, and answers their calls, while still watched: a script
+            // that loops in its handlers is ended by an interrupt.
             drop(contexts);
             // Not waiting for blocking natives that are still at work: one may hang in the system.
             runtime.shutdown_background();

@@ -32,8 +32,8 @@ impl Kind {
 ///
 /// The kind follows the content: a list has no pairs, a map has no array. A new one is an empty
 /// list; the first pair makes an empty list a map. What already is something else becomes
-/// [`Both`](Kind::Both), and stays so. Usually held in a [`Value::Aggregate`]; change one there with
-/// [`Arc::make_mut`], which copies it (not what it contains) if it is shared.
+/// [`Both`](Kind::Both), and stays so. Usually held in a [`Value::Aggregate`]; change one there
+/// with [`Arc::make_mut`], which copies it (not what it contains) if it is shared.
 ///
 /// Dropping one does not recurse, however deep it is nested.
 ///
@@ -79,7 +79,8 @@ impl Aggregate {
         Self { kind: Kind::List, array: values, pairs: IndexMap::new() }
     }
 
-    /// The map of `pairs`, in their order; a later duplicate of a key replaces the value of the first.
+    /// The map of `pairs`, in their order; a later duplicate of a key replaces the value of the
+    /// first.
     pub fn map<K: Into<Key>, V: Into<Value>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { kind: Kind::Map, array: Vec::new(), pairs }
@@ -161,8 +162,8 @@ impl Aggregate {
         }
     }
 
-    /// The pairs of a map; anything that is empty is a map too. If it is both, the values of the list
-    /// come first, with their indexes from 1 as keys.
+    /// The pairs of a map; anything that is empty is a map too. If it is both, the values of the
+    /// list come first, with their indexes from 1 as keys.
     pub(super) fn into_entries(self) -> Result<impl Iterator<Item = (Key, Value)>> {
         if self.kind == Kind::List && !self.is_empty() {
             return Err(mismatch("map", &self.into()));
@@ -172,8 +173,8 @@ impl Aggregate {
         Ok((1..).map(Key::Int).zip(array).chain(pairs))
     }
 
-    /// Checks that no pair has the index of a value in the list part as its key: as a map, one of the
-    /// two would be lost.
+    /// Checks that no pair has the index of a value in the list part as its key: as a map, one of
+    /// the two would be lost.
     pub(super) fn check_entries(&self) -> Result<()> {
         let mut keys = self.pairs.keys().filter_map(Key::as_int);
         let is_index =
@@ -198,8 +199,9 @@ impl PartialEq for Aggregate {
     }
 }
 
-/// Takes the aggregates out of the aggregates onto a list and drops them from there, so that none is
-/// dropped by another: the stack would not do for a value that a script has nested a million deep.
+/// Takes the aggregates out of the aggregates onto a list and drops them from there, so that none
+/// is dropped by another: the stack would not do for a value that a script has nested a million
+/// deep.
 impl Drop for Aggregate {
     fn drop(&mut self) {
         let mut orphans = Vec::new();
@@ -214,8 +216,8 @@ impl Drop for Aggregate {
 }
 
 impl Aggregate {
-    /// Moves the aggregates that this one contains to `orphans`. A flat one has none, so its drop costs
-    /// no more than a look at the tags.
+    /// Moves the aggregates that this one contains to `orphans`. A flat one has none, so its drop
+    /// costs no more than a look at the tags.
     fn orphan(&mut self, orphans: &mut Vec<Arc<Self>>) {
         for value in self.array.iter_mut().chain(self.pairs.values_mut()) {
             if let Value::Aggregate(_) = value

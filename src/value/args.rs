@@ -4,7 +4,8 @@ use super::{IntoValue, Value};
 use crate::error::Result;
 use std::ops::{Deref, DerefMut};
 
-/// What can be passed to a call: `()` for none, a tuple of up to eight, or a vector or array of values.
+/// What can be passed to a call: `()` for none, a tuple of up to eight, or a vector or array of
+/// values.
 ///
 /// ```
 /// use calog::{IntoArgs, Value};

@@ -17,14 +17,14 @@ use std::{fmt, sync::Arc};
 /// [`to_value`](super::to_value).
 ///
 /// Numbers follow the rules of [`FromValue`]: an int becomes a float within ±2^53, an integral real
-/// becomes an integer. An empty list will do for an empty map and the other way round. A mix of list and
-/// map is taken as a map with the list's values under the keys from 1.
+/// becomes an integer. An empty list will do for an empty map and the other way round. A mix of
+/// list and map is taken as a map with the list's values under the keys from 1.
 ///
 /// # Errors
 /// `type` for a value of another type, a missing field and the like; `range` for a number that does
 /// not fit, and for a value that is nested deeper than [`DEFAULT_DEPTH`]; `unrepresentable` for a
-/// function, for bytes where text is wanted, and for a mix of list and map where a list is. The message
-/// names the place (`items[2].name`, where `[1]` is the first).
+/// function, for bytes where text is wanted, and for a mix of list and map where a list is. The
+/// message names the place (`items[2].name`, where `[1]` is the first).
 ///
 /// ```
 /// use calog::{Value, from_value};

@@ -38,14 +38,15 @@ pub trait FromValue: Sized {
     /// Converts the value.
     ///
     /// # Errors
-    /// `type` for a value of another type, `range` for a number that does not fit, `unrepresentable`
-    /// for bytes that are not UTF-8 where text is wanted, and for a mix of list and map that would have
-    /// a key twice as a map. The message names the place inside the value: `[2]` is the second of a
-    /// list, counted from 1 as scripts do; `.name` is the value of the key `name`.
+    /// `type` for a value of another type, `range` for a number that does not fit,
+    /// `unrepresentable` for bytes that are not UTF-8 where text is wanted, and for a mix of list
+    /// and map that would have a key twice as a map. The message names the place inside the value:
+    /// `[2]` is the second of a list, counted from 1 as scripts do; `.name` is the value of the key
+    /// `name`.
     fn from_value(value: Value) -> Result<Self>;
 
-    /// Takes the value out of `slot` and converts it: the same as [`from_value`](Self::from_value), but a
-    /// scalar need not be moved first, which matters in the call of a native.
+    /// Takes the value out of `slot` and converts it: the same as [`from_value`](Self::from_value),
+    /// but a scalar need not be moved first, which matters in the call of a native.
     ///
     /// # Errors
     /// Those of [`from_value`](Self::from_value). What is left in the slot is then unspecified.
@@ -63,8 +64,8 @@ pub trait FromValue: Sized {
     }
 }
 
-/// The integer that an int or an integral real is. Wide enough for every target but the upper half of
-/// `u128`, which no int reaches.
+/// The integer that an int or an integral real is. Wide enough for every target but the upper half
+/// of `u128`, which no int reaches.
 fn integer(value: &Value, target: &str) -> Result<i128> {
     const LIMIT: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
     match *value {

@@ -16,8 +16,9 @@ pub(crate) trait Owner: Send + Sync {
     fn context(&self) -> ContextId;
     /// A number that tells the brokers of a process apart while they live.
     fn broker(&self) -> usize;
-    /// Calls `function`, which is one of this owner's, on the owner's worker, and keeps the handle until
-    /// the answer is there. Nothing happens before the first poll; dropping the future cancels the call.
+    /// Calls `function`, which is one of this owner's, on the owner's worker, and keeps the handle
+    /// until the answer is there. Nothing happens before the first poll; dropping the future
+    /// cancels the call.
     fn call(
         self: Arc<Self>,
         function: Function,
@@ -27,8 +28,8 @@ pub(crate) trait Owner: Send + Sync {
     fn release(&self, key: u64);
 }
 
-/// A counted handle to a script's function. Cloning it shares the handle; calling it runs the function
-/// on its owner, wherever the caller is; the last drop, on any thread, releases it there.
+/// A counted handle to a script's function. Cloning it shares the handle; calling it runs the
+/// function on its owner, wherever the caller is; the last drop, on any thread, releases it there.
 ///
 /// Scripts get it as a function of their own language. A handle whose owner has closed stays
 /// harmless: a call is an error of kind [`dead`](crate::ErrorKind::Dead).
@@ -78,8 +79,8 @@ impl Function {
     /// inherits the deadline and is one step deeper.
     ///
     /// # Errors
-    /// What the function raises; `dead` if its context has closed; `type` and the like if its result
-    /// is not an `R`.
+    /// What the function raises; `dead` if its context has closed; `type` and the like if its
+    /// result is not an `R`.
     ///
     /// # Cancel safety
     /// Nothing happens before the first poll. Dropping the future cancels the script's call: it

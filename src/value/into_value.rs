@@ -11,9 +11,9 @@ use std::{
 
 /// What can become a [`Value`]: what natives return, and what a host passes to a script.
 ///
-/// Vectors, arrays and slices become lists (of ints for `Vec<u8>`: bytes that should be a string go as
-/// [`Bytes`]), maps become maps (those of a `HashMap` in any order), [`None`] and `()` become nil, a
-/// char becomes a string. A `Result` becomes the value of its `Ok`, or fails with its error.
+/// Vectors, arrays and slices become lists (of ints for `Vec<u8>`: bytes that should be a string go
+/// as [`Bytes`]), maps become maps (those of a `HashMap` in any order), [`None`] and `()` become
+/// nil, a char becomes a string. A `Result` becomes the value of its `Ok`, or fails with its error.
 ///
 /// ```
 /// use calog::{ErrorKind, IntoValue, Value};
@@ -26,9 +26,9 @@ pub trait IntoValue {
     /// Converts it.
     ///
     /// # Errors
-    /// `range` for an integer beyond 64 bits with sign; the error of a `Result`. The message names the
-    /// place inside the value: `[2]` is the second of a list, counted from 1 as scripts do; `.name`
-    /// is the value of the key `name`.
+    /// `range` for an integer beyond 64 bits with sign; the error of a `Result`. The message names
+    /// the place inside the value: `[2]` is the second of a list, counted from 1 as scripts do;
+    /// `.name` is the value of the key `name`.
     fn into_value(self) -> Result<Value>;
 }
 
@@ -165,8 +165,8 @@ fn map<K: Into<Key>, V: IntoValue>(pairs: impl IntoIterator<Item = (K, V)>) -> R
     Ok(Value::map(pairs))
 }
 
-/// The step of a path to the value at `index` of a list, which is counted from 0 in Rust and from 1 in
-/// every message.
+/// The step of a path to the value at `index` of a list, which is counted from 0 in Rust and from 1
+/// in every message.
 pub(super) fn index_segment(index: usize) -> String {
     format!("[{}]", index + 1)
 }

@@ -11,9 +11,9 @@ use std::{
 
 /// The key of a pair in an [`Aggregate`](super::Aggregate).
 ///
-/// Numbers are keys by what they count, not by how they are written: [`Key::real`] turns an integral
-/// real into the int key, so that `t[1]` and `t[1.0]` are one pair. Ordered by type (ints, reals,
-/// strings), then by content; strings by their bytes.
+/// Numbers are keys by what they count, not by how they are written: [`Key::real`] turns an
+/// integral real into the int key, so that `t[1]` and `t[1.0]` are one pair. Ordered by type (ints,
+/// reals, strings), then by content; strings by their bytes.
 ///
 /// ```
 /// use calog::Key;
@@ -157,8 +157,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Takes an int, a real or a string; anything else is an error of kind `unrepresentable`, and NaN one
-/// of kind `range`.
+/// Takes an int, a real or a string; anything else is an error of kind `unrepresentable`, and NaN
+/// one of kind `range`.
 impl TryFrom<Value> for Key {
     type Error = Error;
 

@@ -1,4 +1,5 @@
-//! The values that cross between scripts and Rust, and the conversions from and to Rust's own types.
+//! The values that cross between scripts and Rust, and the conversions from and to Rust's own
+//! types.
 
 mod aggregate;
 mod args;
@@ -37,10 +38,10 @@ use std::sync::Arc;
 /// measuring keep their own list of what is left to do.
 ///
 /// # Equality
-/// Values are equal if their types and contents are: the int `1` is not the real `1.0`. Reals compare
-/// as numbers (`0.0` equals `-0.0`), but NaN equals NaN, so that every value equals its clone.
-/// Aggregates are equal if their kinds, their arrays and the sets of their pairs are; the order of
-/// the pairs does not count, since not every language keeps it.
+/// Values are equal if their types and contents are: the int `1` is not the real `1.0`. Reals
+/// compare as numbers (`0.0` equals `-0.0`), but NaN equals NaN, so that every value equals its
+/// clone. Aggregates are equal if their kinds, their arrays and the sets of their pairs are; the
+/// order of the pairs does not count, since not every language keeps it.
 ///
 /// # Debug
 /// Prints the value in short, bounded in depth, items and length of strings: fit for a log.
@@ -82,7 +83,8 @@ impl Value {
         Aggregate::list(values.into_iter().map(Into::into).collect()).into()
     }
 
-    /// A map of `pairs`, in their order; a later duplicate of a key replaces the value of the first.
+    /// A map of `pairs`, in their order; a later duplicate of a key replaces the value of the
+    /// first.
     ///
     /// ```
     /// use calog::Value;

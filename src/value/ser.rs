@@ -14,13 +14,13 @@ use std::fmt;
 /// Builds a [`Value`] from anything that serde can serialise.
 ///
 /// Structs and maps become maps, sequences and tuples become lists, and byte slices (as of
-/// `serde_bytes`) and chars become strings; [`None`], `()` and unit structs become nil; newtype structs
-/// are what they contain. Enums are tagged from outside: a unit variant is its name, any other a map of
-/// one pair, from its name to its content.
+/// `serde_bytes`) and chars become strings; [`None`], `()` and unit structs become nil; newtype
+/// structs are what they contain. Enums are tagged from outside: a unit variant is its name, any
+/// other a map of one pair, from its name to its content.
 ///
 /// # Errors
-/// `range` for an integer beyond 64 bits with sign, for NaN as a key, and for what is nested deeper than
-/// [`DEFAULT_DEPTH`] containers; `unrepresentable` for a key that is not an int, a real or a
+/// `range` for an integer beyond 64 bits with sign, for NaN as a key, and for what is nested deeper
+/// than [`DEFAULT_DEPTH`] containers; `unrepresentable` for a key that is not an int, a real or a
 /// string; `type` for what the `Serialize` of a type reports itself. The message names the place
 /// (`items[2].name`, where `[1]` is the first).
 ///

@@ -50,8 +50,8 @@ impl<T: DeserializeOwned> FromValue for Serde<T> {
     }
 }
 
-/// The error that a type's own `Serialize` or `Deserialize` reports: of kind `type`, unless it passes on
-/// an [`Error`] about a value, which serde hands over as text with the kind in front.
+/// The error that a type's own `Serialize` or `Deserialize` reports: of kind `type`, unless it
+/// passes on an [`Error`] about a value, which serde hands over as text with the kind in front.
 pub(super) fn reported(message: impl fmt::Display) -> Error {
     let text = message.to_string();
     for kind in [ErrorKind::Type, ErrorKind::Range, ErrorKind::Unrepresentable] {
@@ -63,12 +63,12 @@ pub(super) fn reported(message: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Type, text)
 }
 
-/// A string that is not UTF-8 is serialised as bytes, and a mix of list and map as a map with the list's
-/// values under the keys from 1.
+/// A string that is not UTF-8 is serialised as bytes, and a mix of list and map as a map with the
+/// list's values under the keys from 1.
 ///
 /// # Errors
-/// For a function, for a mix that would have a key twice, and for a value that is nested deeper than
-/// [`DEFAULT_DEPTH`].
+/// For a function, for a mix that would have a key twice, and for a value that is nested deeper
+/// than [`DEFAULT_DEPTH`].
 impl Serialize for Value {
     fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Nested { value: self, left: DEFAULT_DEPTH }.serialize(serializer)
@@ -125,8 +125,8 @@ fn container<S: ser::Serializer>(
 /// Takes anything of a self-describing format: sequences become lists, maps become maps.
 ///
 /// # Errors
-/// For an integer beyond 64 bits with sign, for a key that is not an int, a real or a string, and for
-/// what is nested deeper than [`DEFAULT_DEPTH`].
+/// For an integer beyond 64 bits with sign, for a key that is not an int, a real or a string, and
+/// for what is nested deeper than [`DEFAULT_DEPTH`].
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Builder { left: DEFAULT_DEPTH }.deserialize(deserializer)

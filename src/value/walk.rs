@@ -1,8 +1,8 @@
 //! Equality and measures of values of any depth, without recursion.
 //!
-//! Values may share parts, so a small one can have more paths through it than could ever be walked. A
-//! part is looked up among those already seen if it has more than one owner; one that has a single
-//! owner is met only once anyway, so plain trees pay nothing.
+//! Values may share parts, so a small one can have more paths through it than could ever be walked.
+//! A part is looked up among those already seen if it has more than one owner; one that has a
+//! single owner is met only once anyway, so plain trees pay nothing.
 
 use super::{Aggregate, Key, Value, aggregate::Values};
 use std::{
@@ -56,8 +56,8 @@ fn is_shared(aggregate: &Arc<Aggregate>) -> bool {
     Arc::strong_count(aggregate) > 1
 }
 
-/// Measures a value, its innermost parts first. A shared part is measured once and counted at each of
-/// its places.
+/// Measures a value, its innermost parts first. A shared part is measured once and counted at each
+/// of its places.
 pub(super) fn measure(value: &Value) -> Measure {
     let Value::Aggregate(root) = value else {
         return Measure { depth: 0, bytes: plain_bytes(value) };
@@ -101,8 +101,8 @@ pub(super) fn equal_aggregates(a: &Aggregate, b: &Aggregate) -> bool {
     Comparison { pending: vec![(a, b)], seen: HashSet::new() }.finish()
 }
 
-/// The pairs of aggregates that have yet to be compared, and the shared ones that have been met. A pair
-/// that was met need not be compared again: the first difference ends the whole comparison.
+/// The pairs of aggregates that have yet to be compared, and the shared ones that have been met. A
+/// pair that was met need not be compared again: the first difference ends the whole comparison.
 #[derive(Default)]
 struct Comparison<'a> {
     pending: Vec<(&'a Aggregate, &'a Aggregate)>,
@@ -138,8 +138,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Whether two aggregates meet for the first time. Two that both have a single owner can only meet
-    /// again if their owners do, so it is enough to remember the others.
+    /// Whether two aggregates meet for the first time. Two that both have a single owner can only
+    /// meet again if their owners do, so it is enough to remember the others.
     fn is_new(&mut self, a: &Arc<Aggregate>, b: &Arc<Aggregate>) -> bool {
         let shared = is_shared(a) || is_shared(b);
         !shared || self.seen.insert((Arc::as_ptr(a), Arc::as_ptr(b)))

@@ -78,7 +78,8 @@ impl Input {
     pub(crate) fn remember(&mut self, text: &str) {
         if let Self::Terminal { editor, history } = self {
             let _ = editor.add_history_entry(text);
-            // At once, since a session may end in any way. If it fails, only the next one misses it.
+            // At once, since a session may end in any way. If it fails, only the next one misses
+            // it.
             if let Some(path) = history {
                 let _ = editor.append_history(path);
             }

@@ -1,4 +1,5 @@
-//! The program `calog`: runs scripts of several languages as one program, or talks to them line by line.
+//! The program `calog`: runs scripts of several languages as one program, or talks to them line by
+//! line.
 //!
 //! It uses only the public face of the library, so it is also an example of a host.
 

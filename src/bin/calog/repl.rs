@@ -96,7 +96,8 @@ impl Session {
             };
             let next = match self.input.next(runtime, &format!("{language}> ")) {
                 Ok(Event::Line(line)) => self.line(runtime, &mut text, &line),
-                // At a terminal it clears what was typed; in a pipe there is nobody who would go on.
+                // At a terminal it clears what was typed; in a pipe there is nobody who would go
+                // on.
                 Ok(Event::Interrupted) if self.input.is_terminal() => Next::Input,
                 Ok(Event::Interrupted) => Next::End(INTERRUPTED),
                 // What is not complete never will be: it is evaluated for its error.
@@ -160,8 +161,8 @@ impl Session {
         Next::Input
     }
 
-    /// Evaluates `text` and shows what comes of it. If it is not complete, and not the last, it asks for
-    /// one more line.
+    /// Evaluates `text` and shows what comes of it. If it is not complete, and not the last, it
+    /// asks for one more line.
     fn evaluate(&mut self, runtime: &Runtime, text: &str, is_last: bool) -> Next {
         if text.trim().is_empty() {
             return Next::Input;
@@ -225,7 +226,8 @@ async fn attempt(
     match context.eval_as(&name, &format!("return {text}")).await {
         Err(expression) if is_uncompiled(&expression) => {
             match context.eval_as(&name, text).await {
-                // The beginning of an expression need not be that of a statement: more lines may follow.
+                // The beginning of an expression need not be that of a statement: more lines may
+                // follow.
                 Err(error) if is_uncompiled(&error) && is_incomplete(&expression) => {
                     Err(expression)
                 }
@@ -236,8 +238,8 @@ async fn attempt(
     }
 }
 
-/// Did the input not even compile? Then nothing of it has run, and it may be tried in another way. An
-/// error of kind `load` that the input met while it ran has come a longer way.
+/// Did the input not even compile? Then nothing of it has run, and it may be tried in another way.
+/// An error of kind `load` that the input met while it ran has come a longer way.
 fn is_uncompiled(error: &Error) -> bool {
     error.kind() == ErrorKind::Load && error.trace().len() <= 1
 }

@@ -145,8 +145,8 @@ fn ends<T>(rows: &[T]) -> (&[T], usize, &[T]) {
     (head, skipped.len(), tail)
 }
 
-/// The place that the message begins with (`main.lua:3: ...`), if no frame of the trace tells one: what
-/// could not even be read has no frames.
+/// The place that the message begins with (`main.lua:3: ...`), if no frame of the trace tells one:
+/// what could not even be read has no frames.
 fn unplaced(error: &Error) -> Option<(&str, u32)> {
     if error.trace().iter().any(|frame| frame.line.is_some()) {
         return None;

@@ -75,8 +75,8 @@ fn to_bytes(arg: OsString) -> Bytes {
     return Bytes::from(arg.to_string_lossy().into_owned());
 }
 
-/// Writes one line to stdout and flushes it. When that fails, the program ends: quietly if nobody reads
-/// it any more, as programs do that do not ignore SIGPIPE, else with an error.
+/// Writes one line to stdout and flushes it. When that fails, the program ends: quietly if nobody
+/// reads it any more, as programs do that do not ignore SIGPIPE, else with an error.
 pub(crate) fn print(line: &[u8], stop: &Stop) {
     let mut out = io::stdout().lock();
     let written =

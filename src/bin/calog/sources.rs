@@ -32,8 +32,8 @@ impl Sources {
         self.typed.push((name.to_string(), text.to_string()));
     }
 
-    /// Line `number` (from 1) of `script`, without the space around it, fit for a terminal. `None` if
-    /// there is none, or an empty one.
+    /// Line `number` (from 1) of `script`, without the space around it, fit for a terminal. `None`
+    /// if there is none, or an empty one.
     pub(crate) fn line(&self, script: &str, number: u32) -> Option<String> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let typed = self.typed.iter().rev().find(|(name, _)| name == script);

@@ -10,8 +10,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// The exit code when nobody reads stdout any more: 128 and the number of SIGPIPE.
 pub(crate) const BROKEN_PIPE: u8 = 141;
 
-/// How long scripts have for their handlers (`__close`, `finally`) when the program ends: long enough
-/// for any that only tidies up, short enough for a person who waits.
+/// How long scripts have for their handlers (`__close`, `finally`) when the program ends: long
+/// enough for any that only tidies up, short enough for a person who waits.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// The wish that the program ends at once, from any thread.
@@ -47,8 +47,8 @@ impl Stop {
         }
     }
 
-    /// The native `exit([code])`. It never returns: the script waits in it until the shutdown that it
-    /// asks for unwinds it.
+    /// The native `exit([code])`. It never returns: the script waits in it until the shutdown that
+    /// it asks for unwinds it.
     pub(crate) async fn exit(self, code: Option<i64>) -> Result<()> {
         let code = u8::try_from(code.unwrap_or(0)).map_err(|_| {
             let message = format!("{} is no exit code: 0 to 255", code.unwrap_or(0));
@@ -61,7 +61,8 @@ impl Stop {
 
 /// Waits for Ctrl-C.
 pub(crate) async fn interrupt() {
-    // If the system cannot tell us, Ctrl-C keeps its usual effect, and there is nothing to wait for.
+    // If the system cannot tell us, Ctrl-C keeps its usual effect, and there is nothing to wait
+    // for.
     if tokio::signal::ctrl_c().await.is_err() {
         pending::<()>().await;
     }

@@ -1,5 +1,5 @@
-//! What Lua scripts find besides natives and exports: `expose`, `call`, and the halves of `print` and
-//! `require` that need calog.
+//! What Lua scripts find besides natives and exports: `expose`, `call`, and the halves of `print`
+//! and `require` that need calog.
 
 use super::ffi::{self, State};
 use crate::{
@@ -117,8 +117,8 @@ fn module_wait(state: &State, _: &mut [Value]) -> Step {
     }))
 }
 
-/// The number of the running call's chain: a call that the loader of a module makes, and that comes back, is
-/// part of the loader.
+/// The number of the running call's chain: a call that the loader of a module makes, and that comes
+/// back, is part of the loader.
 fn call_id(state: &State, _: &mut [Value]) -> Step {
     Step::Ready(Ok(Value::Int(state.modules().enter())))
 }

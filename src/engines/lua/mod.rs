@@ -1,7 +1,7 @@
 //! Lua 5.4.
 //!
-//! Every call runs on its own Lua thread (pooled), on a fiber, so calls of one context may wait at any
-//! point of the language and finish in any order. All that touches the C API is in `ffi/`.
+//! Every call runs on its own Lua thread (pooled), on a fiber, so calls of one context may wait at
+//! any point of the language and finish in any order. All that touches the C API is in `ffi/`.
 
 mod builtin;
 mod ffi;

@@ -1,7 +1,7 @@
 //! `coroutine.resume`, `wrap`, `close` and `running`.
 //!
-//! They behave as the reference manual says, and tests compare them with the stock functions. They exist
-//! because an interrupt must know which Lua thread runs: each switch publishes it.
+//! They behave as the reference manual says, and tests compare them with the stock functions. They
+//! exist because an interrupt must know which Lua thread runs: each switch publishes it.
 
 use super::{
     L, hook,
@@ -22,8 +22,8 @@ unsafe extern "C-unwind" {
 
 /// Runs `f` while `co` is the running Lua thread. Never raises if `f` does not.
 unsafe fn switch(l: L, co: L, f: impl FnOnce() -> c_int) -> c_int {
-    // SAFETY: `co` is on the stack of `l` or in an upvalue of the running function, so it lives while it
-    // is published.
+    // SAFETY: `co` is on the stack of `l` or in an upvalue of the running function, so it lives
+    // while it is published.
     unsafe {
         let before = fiber::running(hook::target(co));
         hook::arm_fallback(co);
@@ -35,8 +35,8 @@ unsafe fn switch(l: L, co: L, f: impl FnOnce() -> c_int) -> c_int {
     }
 }
 
-/// Resumes `co` with the top `count` values of `l`. The number of results, which are then on top, or -1
-/// with the error on top. Raises (memory).
+/// Resumes `co` with the top `count` values of `l`. The number of results, which are then on top,
+/// or -1 with the error on top. Raises (memory).
 unsafe fn resume(l: L, co: L, count: c_int) -> c_int {
     // SAFETY: `lua_resume` is protected by itself; moving values checks for room first.
     unsafe {
@@ -64,9 +64,9 @@ unsafe fn resume(l: L, co: L, count: c_int) -> c_int {
 
 /// Notes how a coroutine ended. Never raises.
 ///
-/// An error raised by the hook leaves the coroutine's hooks off for good (only a protected call inside it
-/// would restore them), so handlers that ran on it now could never be interrupted. The hook field of a
-/// coroutine that has ended has no other use: a hook means that it was killed.
+/// An error raised by the hook leaves the coroutine's hooks off for good (only a protected call
+/// inside it would restore them), so handlers that ran on it now could never be interrupted. The
+/// hook field of a coroutine that has ended has no other use: a hook means that it was killed.
 unsafe fn mark_end(co: L) {
     // SAFETY: `co` is alive (see `switch`).
     unsafe {
@@ -153,8 +153,8 @@ unsafe extern "C-unwind" fn co_wrap(l: L) -> c_int {
 }
 
 unsafe extern "C-unwind" fn co_close(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, whose own errors are wanted for a coroutine
-    // that runs or has resumed another.
+    // SAFETY: called by Lua; upvalue 1 is the stock function, whose own errors are wanted for a
+    // coroutine that runs or has resumed another.
     unsafe {
         let co = thread_argument(l);
         let mut debug: lua_Debug = mem::zeroed();

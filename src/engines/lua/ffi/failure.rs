@@ -1,7 +1,7 @@
 //! Errors into Lua and out of it.
 //!
-//! An error of calog is a userdata that holds the Rust error whole: rethrown, it is the same. Scripts read
-//! its `kind`, `message`, `payload` and `trace`; `tostring` and `..` give its text.
+//! An error of calog is a userdata that holds the Rust error whole: rethrown, it is the same.
+//! Scripts read its `kind`, `message`, `payload` and `trace`; `tostring` and `..` give its text.
 
 use super::{Call, L, State, key, marshal, native, with_call};
 use crate::{
@@ -49,8 +49,9 @@ pub(super) unsafe fn borrow<'a>(l: L, index: c_int) -> Option<&'a Error> {
 /// # Safety
 /// `l` must be live, in a protected call.
 pub(super) unsafe fn push_outcome(l: L) {
-    // SAFETY: the userdata has the size of an `Error` and Lua's alignment. The error leaves the control
-    // block only once there is a place for it; between that and the metatable nothing raises.
+    // SAFETY: the userdata has the size of an `Error` and Lua's alignment. The error leaves the
+    // control block only once there is a place for it; between that and the metatable nothing
+    // raises.
     unsafe {
         luaL_checkstack(l, 3, ptr::null());
         // Lua must count what the error holds, or a loop of caught errors would pass every limit.
@@ -175,7 +176,8 @@ pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Er
     error.called_from(call.frames.take())
 }
 
-/// A syntax error in script `name`, with the place that its message begins with (`name:line:`) as its frame.
+/// A syntax error in script `name`, with the place that its message begins with (`name:line:`) as
+/// its frame.
 pub(in crate::engines::lua) fn syntax_error(name: &str, message: String) -> Error {
     // Lua shortens long names, so the place is found by its form: the first number between colons.
     let line = message.split(':').skip(1).find_map(|part| part.parse().ok());
@@ -209,8 +211,8 @@ unsafe fn raised_value(state: &State, l: L, index: c_int) -> Error {
     }
 }
 
-/// `tostring` of the value at `index`, which may run the script's `__tostring`. What has none is named by its
-/// type: an address would tell nobody anything. Never raises.
+/// `tostring` of the value at `index`, which may run the script's `__tostring`. What has none is
+/// named by its type: an address would tell nobody anything. Never raises.
 ///
 /// # Safety
 /// `l` must be live; `index` absolute.
@@ -265,8 +267,8 @@ unsafe fn argument<'a>(l: L) -> &'a Error {
 
 /// `error.kind` and the like. Raises.
 unsafe extern "C-unwind" fn index(l: L) -> c_int {
-    // SAFETY: called by Lua with the error and a key; what needs memory of Rust goes through `settle`,
-    // which leaves it in the control block.
+    // SAFETY: called by Lua with the error and a key; what needs memory of Rust goes through
+    // `settle`, which leaves it in the control block.
     unsafe {
         let error = argument(l);
         if lua_type(l, 2) != LUA_TSTRING {

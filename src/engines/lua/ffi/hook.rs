@@ -1,7 +1,8 @@
 //! Interrupts: ending a slice, and ending a call.
 //!
-//! The hook is armed only by an interrupt from outside or on a dying fiber. What it does is decided by the
-//! fiber that runs *now*, never by the arming: a stale hook on an innocent call disarms itself.
+//! The hook is armed only by an interrupt from outside or on a dying fiber. What it does is decided
+//! by the fiber that runs *now*, never by the arming: a stale hook on an innocent call disarms
+//! itself.
 
 use super::{L, with_call};
 use crate::fiber::{self, Target};
@@ -19,8 +20,8 @@ const FALLBACK_STEP: c_int = if cfg!(unix) { 0 } else { 10_000 };
 /// # Safety
 /// `l` must live as long as the target is published.
 pub(super) unsafe fn target(l: L) -> Target {
-    // SAFETY: `poke` only calls `lua_sethook`, which the reference manual (`lua_sethook`, and lua.c,
-    // which does it) allows from a signal handler; `l` lives, says the caller.
+    // SAFETY: `poke` only calls `lua_sethook`, which the reference manual (`lua_sethook`, and
+    // lua.c, which does it) allows from a signal handler; `l` lives, says the caller.
     unsafe { Target::new(poke, l.cast()) }
 }
 
@@ -32,8 +33,8 @@ unsafe extern "C" fn poke(l: *mut ()) {
 /// Raises if the call is to end.
 pub(super) unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
     // SAFETY: Lua calls it between two instructions of `l`. It holds nothing with a destructor. The
-    // suspend in `yield_now` leaves below it only Lua's own C frames and raw functions of this folder,
-    // all of this fiber, to be resumed in order.
+    // suspend in `yield_now` leaves below it only Lua's own C frames and raw functions of this
+    // folder, all of this fiber, to be resumed in order.
     unsafe {
         let state = fiber::with_current(|control| (control.is_dying(), control.must_raise()));
         match state {
@@ -72,8 +73,8 @@ unsafe fn arm(l: L, step: c_int) {
     }
 }
 
-/// Arms every Lua thread that gets control on a dying fiber: loosely while its handlers may run, then at
-/// every instruction, so that no `pcall` can go on. Never raises.
+/// Arms every Lua thread that gets control on a dying fiber: loosely while its handlers may run,
+/// then at every instruction, so that no `pcall` can go on. Never raises.
 ///
 /// # Safety
 /// `l` must be live.
@@ -87,8 +88,8 @@ pub(super) unsafe fn rearm(l: L) {
     }
 }
 
-/// Arms a Lua thread that gets control when the slice is over already: the interrupt may have met the thread
-/// that had it before. Never raises.
+/// Arms a Lua thread that gets control when the slice is over already: the interrupt may have met
+/// the thread that had it before. Never raises.
 ///
 /// # Safety
 /// `l` must be live.

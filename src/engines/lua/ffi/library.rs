@@ -1,5 +1,5 @@
-//! Library functions that stand in front of the stock ones, where those could hold a worker for ever: what
-//! loops in C, or runs with hooks off, is out of the reach of every interrupt.
+//! Library functions that stand in front of the stock ones, where those could hold a worker for
+//! ever: what loops in C, or runs with hooks off, is out of the reach of every interrupt.
 
 use super::L;
 use crate::fiber;
@@ -36,7 +36,8 @@ unsafe extern "C-unwind" fn handler(l: L) -> c_int {
     1
 }
 
-/// `setmetatable` without finalisers: hooks are off in `__gc`, so a looping one could never be ended.
+/// `setmetatable` without finalisers: hooks are off in `__gc`, so a looping one could never be
+/// ended.
 unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
     // SAFETY: called by Lua; upvalue 1 is the stock function.
     unsafe {
@@ -51,8 +52,8 @@ unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
     }
 }
 
-/// The most elements that one call of a table function may move. They loop in C, where no interrupt reaches; with
-/// large indexes they would do so for ever.
+/// The most elements that one call of a table function may move. They loop in C, where no interrupt
+/// reaches; with large indexes they would do so for ever.
 const MOST_MOVED: lua_Integer = 1 << 24;
 
 /// Raises if elements `first` to `last` are too many to move.
@@ -74,11 +75,11 @@ unsafe extern "C-unwind" fn table_move(l: L) -> c_int {
     }
 }
 
-/// `table.insert`, `remove` and `sort` loop over the length, which a `__len` or a few large indexes can make
-/// up. To append, as `insert(t, value)` and `remove(t)` do at the end, takes no loop.
+/// `table.insert`, `remove` and `sort` loop over the length, which a `__len` or a few large indexes
+/// can make up. To append, as `insert(t, value)` and `remove(t)` do at the end, takes no loop.
 unsafe extern "C-unwind" fn table_loop(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types, and upvalue 2 is from
-    // how many arguments on it loops.
+    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types, and upvalue 2
+    // is from how many arguments on it loops.
     unsafe {
         let loops_from = lua_tointegerx(l, lua_upvalueindex(2), ptr::null_mut());
         if lua_type(l, 1) == LUA_TTABLE && lua_Integer::from(lua_gettop(l)) >= loops_from {
@@ -108,8 +109,8 @@ unsafe extern "C-unwind" fn string_rep(l: L) -> c_int {
 
 /// Calls the stock function, upvalue 1, on the same frame. Raises.
 pub(super) unsafe fn stock(l: L) -> c_int {
-    // SAFETY: `replace` put a C function there. It sees the same arguments and no upvalues of its own,
-    // which these stock functions do not have.
+    // SAFETY: `replace` put a C function there. It sees the same arguments and no upvalues of its
+    // own, which these stock functions do not have.
     unsafe {
         match lua_tocfunction(l, lua_upvalueindex(1)) {
             Some(stock) => stock(l),

@@ -20,8 +20,8 @@ const TABLE_BYTES: usize = 128;
 /// The bytes of the string at `index`, where they lie. Never raises.
 ///
 /// # Safety
-/// `index` must be a string (not a number, which would be converted in place), and the bytes must be
-/// used only while it is on the stack.
+/// `index` must be a string (not a number, which would be converted in place), and the bytes must
+/// be used only while it is on the stack.
 pub(super) unsafe fn bytes<'a>(l: L, index: c_int) -> &'a [u8] {
     let mut length = 0;
     // SAFETY: the caller's promise; Lua returns a valid pointer for a string, even an empty one.
@@ -154,7 +154,8 @@ impl Reader<'_> {
             if lua_checkstack(l, 4) == 0 {
                 return Err(failure::out_of_memory());
             }
-            // A function value that came from elsewhere goes on as itself, without a hop through here.
+            // A function value that came from elsewhere goes on as itself, without a hop through
+            // here.
             if let Some(Target::Callee(Callee::Function(function))) = native::target_of(l, index) {
                 return Ok(Value::Function(function.clone()));
             }
@@ -165,7 +166,8 @@ impl Reader<'_> {
     /// # Safety
     /// As for [`read`]; `index` is a table.
     unsafe fn table(&mut self, l: L, index: c_int) -> Result<Value> {
-        // SAFETY: the caller's promise, and room is checked. `lua_next` gets only keys that it returned.
+        // SAFETY: the caller's promise, and room is checked. `lua_next` gets only keys that it
+        // returned.
         unsafe {
             let this = lua_topointer(l, index);
             if self.ancestors.contains(&this) {
@@ -290,9 +292,9 @@ pub(super) unsafe fn push_scalar(l: L, value: &Value) -> bool {
 /// May the value be pushed? Never raises.
 ///
 /// # Errors
-/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to another
-/// broker, `unrepresentable` if a pair of a mix has the key of a list element (then, if the call is
-/// lenient, the pair replaces the element).
+/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to
+/// another broker, `unrepresentable` if a pair of a mix has the key of a list element (then, if the
+/// call is lenient, the pair replaces the element).
 pub(super) fn check(state: &State, value: &Value) -> Result<()> {
     let limits = state.scope().limits();
     match value {
@@ -301,8 +303,8 @@ pub(super) fn check(state: &State, value: &Value) -> Result<()> {
         Value::String(_) => Ok(()),
         Value::Function(function) => state.scope().admit(function),
         Value::Aggregate(aggregate) => {
-            // This is also what bounds the recursions here and in `push`; a value may share its parts,
-            // and would be written out at each of their places.
+            // This is also what bounds the recursions here and in `push`; a value may share its
+            // parts, and would be written out at each of their places.
             value.check_depth(limits.value_depth)?;
             if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
                 return Err(too_large(state));

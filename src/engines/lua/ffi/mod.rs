@@ -1,8 +1,8 @@
 //! The fence: all of calog's own use of Lua's C API.
 //!
-//! mlua builds Lua, makes and closes the state, and counts its memory. The calls themselves go through
-//! the raw API, because a script must be able to suspend anywhere, and mlua's own callbacks cannot be
-//! suspended out of order.
+//! mlua builds Lua, makes and closes the state, and counts its memory. The calls themselves go
+//! through the raw API, because a script must be able to suspend anywhere, and mlua's own callbacks
+//! cannot be suspended out of order.
 //!
 //! What every SAFETY argument here leans on:
 //!
@@ -166,8 +166,8 @@ enum Target {
 fn with_call<R>(f: impl FnOnce(&Call) -> R) -> Option<R> {
     fiber::with_current(|control| {
         let call = control.tag.get().cast::<Call>();
-        // SAFETY: the tag is null or was set by `State::run` to its own local, which lives until the
-        // call has ended; `run` clears the tag before that.
+        // SAFETY: the tag is null or was set by `State::run` to its own local, which lives until
+        // the call has ended; `run` clears the tag before that.
         (!call.is_null()).then(|| f(unsafe { &*call }))
     })?
 }
@@ -178,8 +178,8 @@ impl State {
     /// # Safety
     /// `l` must be a live thread of a state that `State::open` made, while the `State` lives.
     unsafe fn of<'a>(l: L) -> &'a Self {
-        // SAFETY: rule 4. `open` wrote the pointer before any script ran, and the `Rc` that it points
-        // into is held by every fiber that runs scripts.
+        // SAFETY: rule 4. `open` wrote the pointer before any script ran, and the `Rc` that it
+        // points into is held by every fiber that runs scripts.
         unsafe { &**lua_getextraspace(l).cast::<*const Self>() }
     }
 
@@ -231,9 +231,9 @@ impl State {
 
     fn run_on(&self, l: L, call: &Call) -> Result<Value> {
         // SAFETY: `l` is idle: an empty stack with room for 20 (LUA_MINSTACK). Pushing a C function
-        // without upvalues and a light userdata allocates nothing. `lua_pcall` is the protected call
-        // that all of `base` runs under; it is no resume, so a stray top-level yield is an error in the
-        // script. `call` outlives it.
+        // without upvalues and a light userdata allocates nothing. `lua_pcall` is the protected
+        // call that all of `base` runs under; it is no resume, so a stray top-level yield is an
+        // error in the script. `call` outlives it.
         let status = unsafe {
             hook::arm_fallback(l);
             lua_pushcfunction(l, failure::on_error);
@@ -259,7 +259,8 @@ impl State {
         }
         let mut thread = Thread { l: std::ptr::null_mut(), reference: 0 };
         // SAFETY: the main thread's stack always has room (`open` saw to it) and is left as it was.
-        // `new_thread` raises only inside the protected call and writes to `thread` before it returns.
+        // `new_thread` raises only inside the protected call and writes to `thread` before it
+        // returns.
         let status = unsafe {
             lua_pushcfunction(self.main, new_thread);
             lua_pushlightuserdata(self.main, (&raw mut thread).cast());
@@ -270,11 +271,11 @@ impl State {
         if status == LUA_OK { Ok(thread) } else { Err(failure::out_of_memory()) }
     }
 
-    /// Keeps the thread for the next call if that went well; one that was killed may be in an odd state, and
-    /// one that failed may hold a large stack.
+    /// Keeps the thread for the next call if that went well; one that was killed may be in an odd
+    /// state, and one that failed may hold a large stack.
     fn return_thread(&self, thread: Thread, went_well: bool) {
-        // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its hook
-        // cannot raise.
+        // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its
+        // hook cannot raise.
         unsafe {
             lua_settop(thread.l, 0);
             lua_sethook(thread.l, None, 0, 0);
@@ -296,7 +297,8 @@ impl State {
     /// # Safety
     /// `l` must be a live thread of this state with room for two more, and `index` absolute.
     unsafe fn reference(&self, l: L, index: c_int) -> Result<Function> {
-        // SAFETY: room is the caller's promise; `take_reference` raises only inside the protected call.
+        // SAFETY: room is the caller's promise; `take_reference` raises only inside the protected
+        // call.
         let key = unsafe {
             lua_pushcfunction(l, take_reference);
             lua_pushvalue(l, index);
@@ -315,8 +317,8 @@ impl State {
     pub(super) fn release(&self, key: u64) {
         let Ok(reference) = c_int::try_from(key) else { return };
         self.handles.set(self.handles.get().saturating_sub(1));
-        // SAFETY: frees a slot that `take_reference` made, exactly once (a handle releases once); it only
-        // overwrites slots that exist, so it cannot raise.
+        // SAFETY: frees a slot that `take_reference` made, exactly once (a handle releases once);
+        // it only overwrites slots that exist, so it cannot raise.
         unsafe { luaL_unref(self.main, LUA_REGISTRYINDEX, reference) };
     }
 
@@ -354,8 +356,8 @@ unsafe extern "C-unwind" fn take_reference(l: L) -> c_int {
 
 /// The bottom of every call: `base(*const Call) -> results`. Raises what the script raises.
 unsafe extern "C-unwind" fn base(l: L) -> c_int {
-    // SAFETY: called by `run_on` alone, with its own `Call`, which outlives the protected call. Only
-    // references into it are held here (rule 2).
+    // SAFETY: called by `run_on` alone, with its own `Call`, which outlives the protected call.
+    // Only references into it are held here (rule 2).
     unsafe {
         let call = &*lua_touserdata(l, 1).cast_const().cast::<Call>();
         let state = State::of(l);

@@ -1,5 +1,5 @@
-//! Functions that calog gives to Lua: natives, exports, function values, builtins, and how a name finds
-//! them.
+//! Functions that calog gives to Lua: natives, exports, function values, builtins, and how a name
+//! finds them.
 
 use super::{L, State, Target, failure, hook, key, marshal, with_call};
 use crate::{
@@ -33,11 +33,11 @@ pub(super) enum Next {
 
 /// A function of calog, as Lua calls it; upvalue 1 is its `Target`. Raises.
 ///
-/// This is where scripts wait. Across the suspend, nothing with a destructor is in this frame, and mlua
-/// has none below it.
+/// This is where scripts wait. Across the suspend, nothing with a destructor is in this frame, and
+/// mlua has none below it.
 pub(super) unsafe extern "C-unwind" fn call(l: L) -> c_int {
-    // SAFETY: Lua calls it with a live thread; only `push_function` makes such closures, with a `Target`
-    // userdata as their upvalue, which stays alive while its function runs.
+    // SAFETY: Lua calls it with a live thread; only `push_function` makes such closures, with a
+    // `Target` userdata as their upvalue, which stays alive while its function runs.
     unsafe {
         let target = lua_touserdata(l, lua_upvalueindex(1)).cast::<Target>();
         match begin(l, &*target) {
@@ -57,8 +57,8 @@ unsafe fn begin(l: L, target: &Target) -> Next {
     let begin = || {
         // SAFETY: `l` is live; its state outlives the running call.
         let state = unsafe { State::of(l) };
-        // A call that is ending may still use what is ready at once, for a while: its handlers print, and
-        // give back what they hold. Nothing that waits starts any more.
+        // A call that is ending may still use what is ready at once, for a while: its handlers
+        // print, and give back what they hold. Nothing that waits starts any more.
         let (dying, in_grace) =
             fiber::with_current(|control| (control.is_dying(), control.in_grace()))
                 .unwrap_or((true, false));
@@ -132,9 +132,10 @@ pub(super) fn settle(outcome: Result<Value>) -> Next {
 
 /// Hands the outcome in the control block to Lua: as the result, or raised. Raises.
 pub(super) unsafe fn finish(l: L) -> c_int {
-    // SAFETY: pushing borrows the outcome in the control block, which nobody replaces meanwhile: pushing
-    // runs no script, and the finalisers that it may run are ours and do not touch it. The owned forms
-    // live only inside `drop_outcome` and `push_failure`, which do not raise while they hold them.
+    // SAFETY: pushing borrows the outcome in the control block, which nobody replaces meanwhile:
+    // pushing runs no script, and the finalisers that it may run are ours and do not touch it. The
+    // owned forms live only inside `drop_outcome` and `push_failure`, which do not raise while they
+    // hold them.
     unsafe {
         if prepare_outcome(l) {
             push_outcome(l);
@@ -207,9 +208,9 @@ fn check_argument(state: &State, value: &Value) -> bool {
 ///
 /// `make` runs when there is a userdata to hold the target, so nothing is lost by a jump.
 pub(super) unsafe fn push_function(l: L, make: impl FnOnce() -> Target) {
-    // SAFETY: the userdata has the size of a `Target` and Lua's maximal alignment, 16, which is enough
-    // (asserted). Between its creation and the metatable nothing raises, so the target is dropped by
-    // the metatable's `__gc` in every case.
+    // SAFETY: the userdata has the size of a `Target` and Lua's maximal alignment, 16, which is
+    // enough (asserted). Between its creation and the metatable nothing raises, so the target is
+    // dropped by the metatable's `__gc` in every case.
     unsafe {
         const { assert!(align_of::<Target>() <= 16) };
         luaL_checkstack(l, 3, ptr::null());
@@ -266,11 +267,11 @@ enum Found {
 
 /// `__index` of the global table and of namespaces: upvalue 1 is the prefix (`net.`). Raises.
 ///
-/// What is the host's is kept in the table that asked (it cannot change). What is of exports is kept in the table of
-/// proxies, which is thrown away when any export changes.
+/// What is the host's is kept in the table that asked (it cannot change). What is of exports is
+/// kept in the table of proxies, which is thrown away when any export changes.
 unsafe extern "C-unwind" fn lookup(l: L) -> c_int {
-    // SAFETY: set by `install` and `push_namespace` alone, so 1 is the table, 2 the key, and the upvalue
-    // a string. `find` and `epoch` hold nothing when they return.
+    // SAFETY: set by `install` and `push_namespace` alone, so 1 is the table, 2 the key, and the
+    // upvalue a string. `find` and `epoch` hold nothing when they return.
     unsafe {
         lua_settop(l, 2);
         if lua_type(l, 2) != LUA_TSTRING {
@@ -341,8 +342,8 @@ unsafe fn find(l: L) -> Found {
     }
 }
 
-/// The target for the name at `index`: a native itself, else whatever has the name at the call. Never
-/// raises.
+/// The target for the name at `index`: a native itself, else whatever has the name at the call.
+/// Never raises.
 unsafe fn named(l: L, index: c_int) -> Target {
     // SAFETY: `l` is live and `index` is a string, which `find` found to be UTF-8.
     let (state, name) = unsafe { (State::of(l), marshal::bytes(l, index)) };

@@ -75,8 +75,8 @@ impl State {
             lua,
         });
         let pointer: *const Self = Rc::as_ptr(&state);
-        // SAFETY: rule 4: new threads copy the main thread's extra space, which mlua does not use for
-        // Lua 5.4. `exec_raw` protects what raises; `build` keeps nothing with a destructor.
+        // SAFETY: rule 4: new threads copy the main thread's extra space, which mlua does not use
+        // for Lua 5.4. `exec_raw` protects what raises; `build` keeps nothing with a destructor.
         failure::opened(unsafe {
             *lua_getextraspace(main).cast::<*const Self>() = pointer;
             lua_checkstack(main, LUA_MINSTACK);
@@ -125,7 +125,8 @@ unsafe fn build(l: L) {
 
 /// Replaces the global table's contents by what is on the list. Raises (memory).
 unsafe fn allow(l: L) {
-    // SAFETY: as in `build`. Fields are removed by setting them to nil, which is allowed in a traversal.
+    // SAFETY: as in `build`. Fields are removed by setting them to nil, which is allowed in a
+    // traversal.
     unsafe {
         lua_pushglobaltable(l);
         let globals = lua_gettop(l);
@@ -134,8 +135,8 @@ unsafe fn allow(l: L) {
         remove_all_but(l, globals + 1, |name| OS.contains(&name));
         lua_getfield(l, globals, c"string".as_ptr());
         remove_all_but(l, globals + 2, |name| name != c"dump");
-        // The registry's table of loaded modules names the functions in messages ("bad argument #1 to
-        // 'string.rep'"): it keeps what scripts keep, and scripts cannot reach it.
+        // The registry's table of loaded modules names the functions in messages ("bad argument #1
+        // to 'string.rep'"): it keeps what scripts keep, and scripts cannot reach it.
         lua_getfield(l, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
         remove_all_but(l, lua_gettop(l), is_kept);
         lua_settop(l, globals - 1);
