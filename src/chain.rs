@@ -1,6 +1,9 @@
 //! The chain of calls that the running code works for.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -53,6 +56,12 @@ impl Chain {
             (a, b) => a.or(b),
         };
         Self { deadline, ..self }
+    }
+
+    /// The same future as part of this chain, whoever polls it.
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        let mut future = Box::pin(future);
+        poll_fn(move |cx| self.run(|| future.as_mut().poll(cx)))
     }
 
     /// Runs `f`, one poll of a call, as part of this chain.

@@ -218,6 +218,17 @@ pub trait Scope {
     /// Writes one line of output.
     fn print(&self, line: &[u8]);
 
+    /// Runs `task` beside the calls of the context until it ends or the context does: the way of a
+    /// timer or a promise into the interpreter. It belongs to no [chain](crate::engine::Chain)
+    /// unless it sets one.
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>);
+
+    /// The begin of a chain for work that nobody called for.
+    fn root(&self) -> Chain;
+
+    /// Hands an error that no caller waits for to the broker's error handler.
+    fn report(&self, error: Error);
+
     /// Reads the text of a module beside the script: `path` is relative to the `folder` of the
     /// source. It must lie in the folder, also after links are followed.
     fn read_module(&self, folder: &Path, path: &Path) -> Operation;

@@ -138,6 +138,17 @@ impl Broker {
         self.0.shared.engines.iter().map(|engine| (engine.name(), engine.extensions()))
     }
 
+    /// Waits until no script has anything left to do by itself: no timer, no promise under way.
+    /// Calls that the host waits for are not looked at.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing.
+    pub async fn settled(&self) {
+        let mut tasks = self.0.shared.tasks.subscribe();
+        // The sender lives in the broker, so waiting cannot fail.
+        let _ = tasks.wait_for(|count| *count == 0).await;
+    }
+
     /// Ends everything: every open call is answered with `shutdown`, scripts are unwound, all
     /// threads are joined. May be called twice, and from several places.
     ///

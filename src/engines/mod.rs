@@ -3,6 +3,8 @@
 use crate::engine::Engine;
 use std::sync::Arc;
 
+#[cfg(feature = "js")]
+mod js;
 #[cfg(feature = "lua")]
 mod lua;
 
@@ -11,5 +13,7 @@ pub(crate) fn builtin() -> Vec<Arc<dyn Engine>> {
     vec![
         #[cfg(feature = "lua")]
         Arc::new(lua::Lua),
+        #[cfg(feature = "js")]
+        Arc::new(js::JavaScript),
     ]
 }

@@ -15,24 +15,29 @@
 //!    aborts.
 #![expect(unsafe_code, reason = "switches stacks and lends the waker to the code on them")]
 #![cfg_attr(
-    not(feature = "lua"),
+    not(all(feature = "lua", feature = "js")),
     allow(dead_code, unused_imports, reason = "some of it serves only engines in C")
 )]
 
 mod interrupt;
+mod nest;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use interrupt::expired;
 pub(crate) use interrupt::{Over, Slots, Target, Watched, in_turn, running, turn_is_over};
+pub use nest::Nest;
 pub use turn::Turn;
 
 use crate::{
     error::{Error, ErrorKind, Frame, Result},
     value::Value,
 };
-use corosensei::{Coroutine, CoroutineResult, Yielder, stack::DefaultStack};
+use corosensei::{
+    Coroutine, CoroutineResult, Yielder,
+    stack::{DefaultStack, Stack},
+};
 use futures::future::LocalBoxFuture;
 use std::{
     cell::{Cell, RefCell},
@@ -108,6 +113,10 @@ pub(crate) struct Control {
     raised: Cell<bool>,
     /// It suspended because its slice was over, not to wait.
     preempted: Cell<bool>,
+    /// It waits for something that does not need its interpreter, and keeps that meanwhile.
+    keeps: Cell<bool>,
+    /// The lowest address of its stack.
+    stack_limit: usize,
     /// What a raw native waits for. It is here and not on the fiber's stack so that a raw wait has
     /// nothing to drop when an error jumps over its frame.
     operation: RefCell<Option<Operation>>,
@@ -134,13 +143,15 @@ pub fn dying() -> bool {
 }
 
 impl Control {
-    fn new() -> Self {
+    fn new(stack_limit: usize) -> Self {
         Self {
             yielder: Cell::new(ptr::null()),
             waker: Cell::new(Waker::noop()),
             dying: Cell::new(None),
             raised: Cell::new(false),
             preempted: Cell::new(false),
+            keeps: Cell::new(false),
+            stack_limit,
             operation: RefCell::new(None),
             outcome: Cell::new(None),
             target: Cell::new(Target::NONE),
@@ -227,17 +238,67 @@ impl Control {
     /// A raw C function may call it: across the suspend no value with a destructor is on the stack,
     /// and a panic of the operation becomes its outcome instead of unwinding.
     pub(crate) fn wait(&self) {
-        let outcome = self.drive(|cx| {
+        if self.drive(|cx| self.advance(cx)).is_none() {
+            self.abandon();
+        }
+    }
+
+    /// Polls the operation; when it has ended, its outcome is left for `take_outcome`. Also called
+    /// for a fiber that may not go on yet, so that what it waits for does.
+    fn advance(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = {
             let mut slot = self.operation.borrow_mut();
-            let Some(operation) = slot.as_mut() else { return Poll::Ready(Err(cancelled())) };
+            let Some(operation) = slot.as_mut() else { return Poll::Ready(()) };
             catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(cx)))
                 .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))))
-        });
-        // Dropping it may cancel other calls, which must not happen under the borrow.
-        let finished = self.operation.borrow_mut().take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(finished)));
-        self.settle(outcome.unwrap_or_else(|| Err(cancelled())));
+        };
+        let Poll::Ready(outcome) = outcome else { return Poll::Pending };
+        self.end_operation();
+        self.settle(outcome);
+        Poll::Ready(())
     }
+
+    /// Gives up what the fiber waits for: the calls below end now.
+    fn abandon(&self) {
+        if self.end_operation() {
+            self.settle(Err(cancelled()));
+        }
+    }
+
+    /// `false`: there was none.
+    fn end_operation(&self) -> bool {
+        // Dropping it may cancel other calls, which must not happen under the borrow.
+        let ended = self.operation.borrow_mut().take();
+        let was_there = ended.is_some();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
+        was_there
+    }
+
+    fn doom(&self) {
+        self.dying.set(Some(computed() + GRACE));
+    }
+
+    /// The lowest address of the fiber's stack, for interpreters that check it.
+    pub(crate) fn stack_limit(&self) -> usize {
+        self.stack_limit
+    }
+}
+
+/// The running fiber is to end soon, as if it had been dropped.
+pub(crate) fn doom() {
+    with_current(Control::doom);
+}
+
+/// Waits for `future` without giving the interpreter to another call: for what must not be
+/// interleaved and does not depend on the interpreter, such as the text of a module.
+///
+/// # Errors
+/// Those of [`block_on`].
+pub(crate) fn block_on_keeping<F: Future>(future: F) -> Result<F::Output> {
+    with_current(|control| control.keeps.set(true));
+    let result = block_on(future);
+    with_current(|control| control.keeps.set(false));
+    result
 }
 
 /// Waits for `future` from synchronous code on a fiber.
@@ -307,7 +368,8 @@ pub fn spawn<R: 'static>(f: impl FnOnce() -> Result<R> + 'static) -> Result<Fibe
             Error::new(ErrorKind::Memory, format!("no stack for another call: {error}"))
         })?,
     };
-    let shared = Rc::new(Shared { control: Control::new(), result: Cell::new(None) });
+    let control = Control::new(stack.limit().get());
+    let shared = Rc::new(Shared { control, result: Cell::new(None) });
     let inside: *const Shared<R> = Rc::as_ptr(&shared);
     let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
         // SAFETY: the `Fiber` owns this coroutine and a count of `shared`, and lets go of the count
@@ -353,6 +415,21 @@ impl<R> Fiber<R> {
     /// Did it suspend because its slice was over, and not to wait?
     pub fn preempted(&self) -> bool {
         self.shared.control.preempted.get()
+    }
+
+    /// Must its interpreter wait for it? It was preempted, or keeps the interpreter while it waits.
+    pub(crate) fn keeps_interpreter(&self) -> bool {
+        self.preempted() || self.shared.control.keeps.get()
+    }
+
+    /// Drives what it waits for, while it may not run itself.
+    fn advance(&self, cx: &mut Context<'_>) {
+        let _ = self.shared.control.advance(cx);
+    }
+
+    /// Gives up what it waits for, before it can be ended itself.
+    fn abandon(&self) {
+        self.shared.control.abandon();
     }
 
     /// Tells the script that its call is over and runs it to its end.

@@ -72,7 +72,7 @@ impl<R> Future for Taking<R> {
         }
         let Some(fiber) = this.fiber.as_mut() else { return Poll::Pending };
         let result = Pin::new(&mut *fiber).poll(cx);
-        if result.is_pending() && fiber.preempted() {
+        if result.is_pending() && fiber.keeps_interpreter() {
             this.turn.holder.set(this.id);
         } else {
             this.turn.free(this.id);

@@ -1,6 +1,7 @@
 //! The actor loop: the only place that enters an interpreter.
 
 use super::{
+    background::Background,
     context::Address,
     mailbox::{Control, Message, Reply, Request, Usage, Work, ended},
 };
@@ -28,11 +29,16 @@ use tokio::{
 
 /// Runs a context until it is stopped, then answers all that is left. When the future is dropped
 /// instead (its worker ends), the same happens by the drop of its parts.
-pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
+pub(crate) async fn run(
+    ending: Ending,
+    interpreter: Rc<dyn Interpreter>,
+    background: Rc<Background>,
+) {
     let mut context = Actor {
         // Dropped in this order: calls first (they run on the interpreter), then the interpreter,
         // and only then is the end announced.
         live: FuturesUnordered::new(),
+        background,
         interpreter,
         ending,
     };
@@ -50,6 +56,7 @@ pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
                     tokio::task::coop::consume_budget().await;
                 }
                 Some(()) = context.live.next(), if !context.live.is_empty() => {}
+                () = poll_fn(|cx| context.background.poll(cx, &context.ending.0)) => {}
             }
         }
     };
@@ -61,13 +68,18 @@ pub(crate) async fn run(ending: Ending, interpreter: Rc<dyn Interpreter>) {
 struct Actor {
     /// Every call that has begun and not ended.
     live: FuturesUnordered<Running>,
+    /// What belongs to no call.
+    background: Rc<Background>,
     interpreter: Rc<dyn Interpreter>,
     ending: Ending,
 }
 
 impl Drop for Actor {
     fn drop(&mut self) {
-        fiber::end_together(|| self.live.clear());
+        fiber::end_together(|| {
+            self.live.clear();
+            self.background.close();
+        });
     }
 }
 
@@ -84,6 +96,7 @@ impl Actor {
                     memory_bytes: self.interpreter.memory(),
                     handles: self.interpreter.handles(),
                     calls: self.live.len(),
+                    tasks: self.background.len(),
                 };
                 let _ = reply.send(usage);
             }

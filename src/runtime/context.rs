@@ -2,6 +2,7 @@
 
 use super::{
     Failure, Output, Shared,
+    background::Background,
     mailbox::{Control, Mailbox, Reply, Request, Work},
 };
 use crate::{
@@ -15,15 +16,16 @@ use crate::{
     permissions::Permissions,
     value::{Function, Owner, Value},
 };
-use futures::future::BoxFuture;
-use std::time::Duration;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     pin::pin,
+    rc::Rc,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
@@ -225,7 +227,16 @@ impl Owner for Address {
 }
 
 /// calog as one interpreter sees it.
-pub(crate) struct ContextScope(pub(crate) Arc<Address>);
+pub(crate) struct ContextScope {
+    address: Arc<Address>,
+    background: Rc<Background>,
+}
+
+impl ContextScope {
+    pub(crate) fn new(address: Arc<Address>, background: Rc<Background>) -> Self {
+        Self { address, background }
+    }
+}
 
 impl ContextScope {
     /// The function or native that is called `name`.
@@ -247,20 +258,20 @@ impl ContextScope {
 
 impl Scope for ContextScope {
     fn id(&self) -> ContextId {
-        self.0.id()
+        self.address.id()
     }
 
     fn epoch(&self) -> u64 {
-        self.0.shared.directory.epoch()
+        self.address.shared.directory.epoch()
     }
 
     fn resolve(&self, name: &str) -> Option<Resolved> {
-        self.0.shared.directory.resolve(name)
+        self.address.shared.directory.resolve(name)
     }
 
     fn call(&self, callee: &Callee, args: &mut [Value]) -> Step {
         let function = match callee {
-            Callee::Native(native) => return native.call(&self.0.caller, args),
+            Callee::Native(native) => return native.call(&self.address.caller, args),
             Callee::Function(function) => function.clone(),
             Callee::Name(named) => {
                 let epoch = self.epoch();
@@ -271,7 +282,7 @@ impl Scope for ContextScope {
                             named.see(epoch, &function);
                             function
                         }
-                        Ok(Err(native)) => return native.call(&self.0.caller, args),
+                        Ok(Err(native)) => return native.call(&self.address.caller, args),
                         Err(error) => return Step::Ready(Err(error)),
                     },
                 }
@@ -282,25 +293,37 @@ impl Scope for ContextScope {
     }
 
     fn function(&self, key: u64) -> Function {
-        Function::new(self.0.clone(), key)
+        Function::new(self.address.clone(), key)
     }
 
     fn expose(&self, name: &str, value: Value) -> Result<()> {
         if let Value::Function(function) = &value {
             self.admit(function)?;
         }
-        let most = self.0.settings.limits.memory_bytes;
-        self.0.shared.directory.expose(self.id(), name, value, most)
+        let most = self.address.settings.limits.memory_bytes;
+        self.address.shared.directory.expose(self.id(), name, value, most)
     }
 
     fn admit(&self, function: &Function) -> Result<()> {
-        self.0.shared.admit(function)
+        self.address.shared.admit(function)
     }
 
     fn print(&self, line: &[u8]) {
         // The host's code again: the script is not to blame for its panic.
-        let print = || (self.0.settings.output)(self.0.name(), line);
+        let print = || (self.address.settings.output)(self.address.name(), line);
         let _ = catch_unwind(AssertUnwindSafe(print));
+    }
+
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
+        self.background.spawn(&self.address, task);
+    }
+
+    fn root(&self) -> Chain {
+        self.address.shared.root()
+    }
+
+    fn report(&self, error: Error) {
+        self.address.failed(error);
     }
 
     fn read_module(&self, folder: &Path, path: &Path) -> Operation {
@@ -312,16 +335,16 @@ impl Scope for ContextScope {
     }
 
     fn limits(&self) -> &Limits {
-        &self.0.settings.limits
+        &self.address.settings.limits
     }
 
     fn fidelity(&self) -> Fidelity {
         let chosen = Chain::current().and_then(|chain| chain.fidelity);
-        chosen.unwrap_or(self.0.settings.fidelity)
+        chosen.unwrap_or(self.address.settings.fidelity)
     }
 
     fn caller(&self) -> &Caller {
-        &self.0.caller
+        &self.address.caller
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Usage {
     pub handles: usize,
     /// Calls that have begun and not ended.
     pub calls: usize,
+    /// What the context does without having been called: timers, promises that are under way.
+    pub tasks: usize,
 }
 
 /// What a call runs.

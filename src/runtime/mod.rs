@@ -2,11 +2,13 @@
 //!
 //! - `worker`: threads with a `LocalSet`, or the caller's own.
 //! - `actor`: the loop of a context; the only place that enters an interpreter.
+//! - `background`: what a context does without being called.
 //! - `mailbox`: the queue before it. `context`: its address, and calog as its interpreter sees it.
 //! - `directory`: contexts by id, exports by name.
 //! - `watchdog`: ends slices.
 
 mod actor;
+mod background;
 mod context;
 mod directory;
 mod mailbox;
@@ -35,7 +37,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::oneshot, task::LocalSet, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    task::LocalSet,
+    time::Instant,
+};
 use worker::{Job, Thread};
 
 /// Where the output of scripts goes: the context's name and one line without its end.
@@ -66,6 +72,8 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     /// Numbers the chains of calls.
     chains: AtomicU64,
+    /// How many tasks of its own all contexts have together.
+    pub(crate) tasks: watch::Sender<usize>,
 }
 
 /// What a broker is built from.
@@ -179,6 +187,7 @@ impl Shared {
             next: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             chains: AtomicU64::new(0),
+            tasks: watch::Sender::new(0),
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Workers: threads with a `LocalSet`, or the caller's own.
 
-use super::{actor, context::ContextScope};
+use super::{actor, background::Background, context::ContextScope};
 use crate::{
     error::{Error, Result},
     fiber::Slots,
@@ -42,7 +42,8 @@ pub(crate) fn serve(jobs: async_channel::Receiver<Job>) -> impl Future<Output = 
 
 fn open(Job { ending, opened }: Job) {
     let address = ending.0.clone();
-    let scope = Rc::new(ContextScope(address.clone()));
+    let background = Rc::<Background>::default();
+    let scope = Rc::new(ContextScope::new(address.clone(), background.clone()));
     let engine = address.settings.engine.clone();
     let interpreter = catch_unwind(AssertUnwindSafe(|| engine.open(scope)))
         .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
@@ -52,7 +53,7 @@ fn open(Job { ending, opened }: Job) {
             if opened.send(Ok(())).is_err() {
                 address.mailbox.control(super::mailbox::Control::Stop);
             }
-            tokio::task::spawn_local(actor::run(ending, interpreter));
+            tokio::task::spawn_local(actor::run(ending, interpreter, background));
         }
         Err(error) => {
             // Answers what has reached it already.

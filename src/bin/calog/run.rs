@@ -21,7 +21,7 @@ pub(crate) fn run(Run { options, scripts, args }: Run) -> Result<u8> {
             biased;
             code = setup.stop.requested() => Ok(code),
             () = stop::interrupt() => Ok(INTERRUPTED),
-            result = load(&setup, &scripts) => result.map(|()| 0),
+            result = load(&setup, &scripts) => result.map(|()| u8::from(setup.failures.any())),
         };
         // A script that has ended may have wished for it while its end was on the way here.
         let result = setup.stop.code().map_or(result, Ok);
@@ -32,12 +32,14 @@ pub(crate) fn run(Run { options, scripts, args }: Run) -> Result<u8> {
     result
 }
 
-/// Loads one script after the other: each top level runs to its end.
+/// Loads one script after the other: each top level runs to its end. Then waits for what they have
+/// left to do: timers, promises.
 async fn load(setup: &Setup, scripts: &[PathBuf]) -> Result<()> {
     for script in scripts {
         let open = setup.permitted(setup.broker.load(script));
         open.await.map_err(|error| placed(error, setup, script))?;
     }
+    setup.broker.settled().await;
     Ok(())
 }
 

@@ -10,13 +10,32 @@ use calog::{Broker, Error, ErrorKind, Fidelity, Limits, Open, Permissions, Resul
 use std::{
     ffi::OsString,
     io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::runtime::{self, Runtime};
+
+/// Has something failed that no script waited for? It has been printed.
+#[derive(Clone, Default)]
+pub(crate) struct Failures(Arc<AtomicBool>);
+
+impl Failures {
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A broker with the natives of the program, and what its contexts are opened with.
 pub(crate) struct Setup {
     pub(crate) broker: Broker,
     pub(crate) stop: Stop,
+    pub(crate) failures: Failures,
     permissions: Permissions,
 }
 
@@ -33,6 +52,8 @@ impl Setup {
         }
         let fidelity = if options.lenient { Fidelity::Lenient } else { Fidelity::Strict };
         let (exit, output) = (stop.clone(), stop.clone());
+        let failures = Failures::default();
+        let failed = failures.clone();
         let mut builder = Broker::builder()
             .native_async("exit", move |code: Option<i64>| exit.clone().exit(code))
             .data("args", Value::list(args.into_iter().map(to_bytes)))
@@ -42,7 +63,10 @@ impl Setup {
                     print(line, &output);
                 }
             })
-            .on_failure(|failure| Reporter::stderr().print(&failure.error))
+            .on_failure(move |failure| {
+                failed.set();
+                Reporter::stderr().print(&failure.error);
+            })
             .limits(limits)
             .fidelity(fidelity);
         if let Some(workers) = options.workers {
@@ -50,7 +74,7 @@ impl Setup {
         }
         let allow = |all: Permissions, path| all.allow_read(path);
         let permissions = options.allow_read.into_iter().fold(Permissions::none(), allow);
-        Ok(Self { broker: builder.build()?, stop, permissions })
+        Ok(Self { broker: builder.build()?, stop, failures, permissions })
     }
 
     /// `open` with what the options allow.

@@ -1,0 +1,75 @@
+//! What JavaScript finds besides natives and exports, in safe code: `expose`, `call`, and what the
+//! library in JavaScript is built on.
+
+use super::ffi::{Builtin, State};
+use crate::{
+    engine::{Callee, Named},
+    error::{Error, ErrorKind},
+    native::Step,
+    value::Value,
+};
+
+/// Parts of the library that are easiest to write in JavaScript. Each is a function of the builtin
+/// before it, and is run when a script first uses one of its names.
+pub(super) struct Part {
+    pub(super) names: &'static [&'static str],
+    pub(super) text: &'static str,
+    pub(super) builtin: Builtin,
+}
+
+pub(super) const PARTS: [Part; 1] =
+    [Part { names: &["console", "print"], text: include_str!("console.js"), builtin: write }];
+
+/// The function of the engine itself that is called `name`.
+pub(super) fn find(name: &str) -> Option<Builtin> {
+    match name {
+        "expose" => Some(expose),
+        "call" => Some(call),
+        _ => None,
+    }
+}
+
+fn wrong(message: impl Into<String>) -> Step {
+    Step::Ready(Err(Error::new(ErrorKind::Type, message)))
+}
+
+/// `expose(name, value)`
+fn expose(state: &State, args: &mut [Value]) -> Step {
+    let [Value::String(name), value] = args else {
+        return wrong("expose(name, value): expected a name and a value");
+    };
+    let Ok(name) = std::str::from_utf8(name) else {
+        return wrong("expose: the name is not UTF-8");
+    };
+    Step::Ready(state.scope().expose(name, std::mem::take(value)).map(|()| Value::Nil))
+}
+
+/// `call(f, ...)`: `f` is a function or a name.
+fn call(state: &State, args: &mut [Value]) -> Step {
+    let Some((callee, args)) = args.split_first_mut() else {
+        return wrong("call(f, ...): expected a function or a name");
+    };
+    let callee = match callee {
+        Value::Function(function) => Callee::Function(function.clone()),
+        Value::String(name) => match std::str::from_utf8(name) {
+            Ok(name) => Callee::Name(Named::new(name)),
+            Err(_) => return wrong("call: the name is not UTF-8"),
+        },
+        other => {
+            return wrong(format!(
+                "call: expected a function or a name, got {}",
+                other.type_name()
+            ));
+        }
+    };
+    state.scope().call(&callee, args)
+}
+
+fn write(state: &State, args: &mut [Value]) -> Step {
+    if let [Value::String(text)] = args {
+        for line in text.split(|byte| *byte == b'\n') {
+            state.scope().print(line);
+        }
+    }
+    Step::Ready(Ok(Value::Nil))
+}

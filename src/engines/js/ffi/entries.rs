@@ -1,0 +1,163 @@
+//! What an object is, and what is in those that are more than their properties.
+
+use super::{
+    State,
+    value::{Atom, Outcome, Thrown, Val},
+};
+use rquickjs_sys::*;
+
+/// What an object is at the border.
+pub(super) enum Class {
+    Array,
+    /// A plain object, or an instance of a script's class.
+    Object,
+    Error,
+    Map,
+    Set,
+    Date,
+    /// Bytes: a Uint8Array or its like.
+    Bytes,
+    /// A primitive in an object.
+    Boxed,
+    /// By its name: it cannot cross.
+    Other(String),
+}
+
+/// A proxy is what its target is.
+pub(super) fn class_of(state: &State, object: &Val) -> Outcome<Class> {
+    let js = state.js;
+    let mut target = object.clone();
+    // SAFETY: each asks for the class of a live object. A proxy's target is a count of its own, and
+    // null once the proxy is revoked.
+    unsafe {
+        while JS_IsProxy(target.raw()) {
+            target = js.own(JS_GetProxyTarget(js.0, target.raw()))?;
+            if !target.is_object() {
+                return Ok(Class::Other("revoked Proxy".into()));
+            }
+        }
+        let (value, is_proxy) = (target.raw(), target.address() != object.address());
+        if JS_IsArray(value) {
+            return Ok(Class::Array);
+        }
+        if is_proxy {
+            // Its traps stand for properties; what is inside of a Map has no trap.
+            return Ok(Class::Object);
+        }
+        Ok(match JS_GetTypedArrayType(value) {
+            UINT8_CLAMPED | UINT8 => Class::Bytes,
+            0.. => Class::Array,
+            _ if JS_IsError(value) => Class::Error,
+            _ if JS_IsMap(value) => Class::Map,
+            _ if JS_IsSet(value) => Class::Set,
+            _ if JS_IsDate(value) => Class::Date,
+            _ if JS_IsArrayBuffer(value) || JS_IsDataView(value) => Class::Bytes,
+            _ => named(state, value)?,
+        })
+    }
+}
+
+const UINT8_CLAMPED: i32 = JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8C.cast_signed();
+const UINT8: i32 = JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8.cast_signed();
+
+/// The classes that only their name tells.
+fn named(state: &State, value: JSValue) -> Outcome<Class> {
+    let js = state.js;
+    // SAFETY: the object lives, so its class is registered.
+    let name = unsafe { JS_GetClassName(js.runtime(), JS_GetClassID(value)) };
+    let name = js.own_atom(name)?.bytes()?;
+    Ok(match &*name {
+        b"Object" | b"Module" => Class::Object,
+        b"Arguments" => Class::Array,
+        b"Number" | b"String" | b"Boolean" | b"BigInt" => Class::Boxed,
+        name => Class::Other(String::from_utf8_lossy(name).into_owned()),
+    })
+}
+
+/// Is the name that of an element?
+pub(super) fn is_index(name: &Atom) -> Outcome<bool> {
+    let name = name.bytes()?;
+    let Ok(text) = std::str::from_utf8(&name) else { return Ok(false) };
+    // Also a number with leading zeros is a name like any other.
+    Ok(text.parse::<u32>().is_ok_and(|index| index < u32::MAX && index.to_string() == text))
+}
+
+/// The keys and values of a Map, in turn.
+pub(super) fn of_map(state: &State, map: &Val) -> Outcome<Val> {
+    flattened(
+        state,
+        map,
+        "(m => { const all = []; let n = 0;
+        for (const [k, v] of Map.prototype.entries.call(m)) { all[n++] = k; all[n++] = v; }
+        return all; })",
+    )
+}
+
+/// The items of a Set.
+pub(super) fn of_set(state: &State, set: &Val) -> Outcome<Val> {
+    flattened(
+        state,
+        set,
+        "(s => { const all = []; let n = 0;
+        for (const v of Set.prototype.values.call(s)) all[n++] = v;
+        return all; })",
+    )
+}
+
+/// What the script may have done to the library that this uses, it has done to its own data only.
+fn flattened(state: &State, object: &Val, with: &str) -> Outcome<Val> {
+    let js = state.js;
+    let flatten = js.eval(with, super::failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?;
+    js.call(&flatten, &js.undefined(), std::slice::from_ref(object))
+}
+
+/// The bytes that an object of [`Class::Bytes`] shows.
+pub(super) fn bytes(state: &State, object: &Val) -> Outcome<Vec<u8>> {
+    let js = state.js;
+    let (buffer, from, count) = if is_buffer(object) {
+        (object.clone(), 0, usize::MAX)
+    } else if is_view(object) {
+        let number = |name| js.get(object, name).and_then(|value| to_size(state, &value));
+        (js.get(object, c"buffer")?, number(c"byteOffset")?, number(c"byteLength")?)
+    } else {
+        let (mut from, mut count, mut each) = (0, 0, 0);
+        // SAFETY: it is a typed array; the call fills all three, or fails.
+        let buffer = js.own(unsafe {
+            let (from, count) = (&raw mut from, &raw mut count);
+            JS_GetTypedArrayBuffer(js.0, object.raw(), from, count, &raw mut each)
+        })?;
+        (buffer, from as usize, count as usize)
+    };
+    let mut size = 0;
+    // SAFETY: the pointer is null with an exception pending, or valid for `size` bytes until
+    // JavaScript runs again; they are copied before that.
+    unsafe {
+        let start = JS_GetArrayBuffer(js.0, &raw mut size, buffer.raw());
+        if start.is_null() {
+            if JS_HasException(js.0) {
+                return Err(Thrown);
+            }
+            return Ok(Vec::new());
+        }
+        let all = std::slice::from_raw_parts(start, size as usize);
+        let end = from.saturating_add(count).min(all.len());
+        Ok(all.get(from..end).unwrap_or_default().to_vec())
+    }
+}
+
+fn is_buffer(object: &Val) -> bool {
+    // SAFETY: asks for the class of a live value.
+    unsafe { JS_IsArrayBuffer(object.raw()) }
+}
+
+fn is_view(object: &Val) -> bool {
+    // SAFETY: asks for the class of a live value.
+    unsafe { JS_IsDataView(object.raw()) }
+}
+
+fn to_size(state: &State, value: &Val) -> Outcome<usize> {
+    let mut size = 0;
+    // SAFETY: the value lives through the call.
+    let done = unsafe { JS_ToIndex(state.js.0, &raw mut size, value.raw()) };
+    if done < 0 { Err(Thrown) } else { Ok(usize::try_from(size).unwrap_or(usize::MAX)) }
+}

@@ -1,0 +1,560 @@
+//! Values into JavaScript and out of it.
+//!
+//! Reading runs the script's own getters and proxies, which may do anything, also suspend; nothing
+//! is assumed about an object from one look to the next.
+
+use super::{
+    State, entries, failure,
+    native::{self, Target},
+    value::{Js, Outcome, PLAIN, Val, address, tag},
+};
+use crate::{
+    engine::Callee,
+    error::{Error, ErrorKind, Result},
+    limits::Fidelity,
+    value::{Aggregate, Key, Kind, Value},
+};
+use bytes::Bytes;
+use rquickjs_sys::*;
+
+/// The largest number up to which all integers are exact: `Number.MAX_SAFE_INTEGER`.
+const MOST_SAFE: i64 = (1 << 53) - 1;
+
+/// What a slot of an array counts for against the limit of a value's size.
+const SLOT_BYTES: usize = 16;
+
+/// What an object counts for, besides its slots.
+const OBJECT_BYTES: usize = 128;
+
+/// A value of the running script.
+pub(super) fn read(state: &State, value: JSValue) -> Result<Value> {
+    let mut bytes_left = state.scope().limits().value_bytes;
+    read_within(&mut bytes_left, state, value)
+}
+
+/// The same for one of several values that share a budget of bytes.
+#[inline]
+pub(super) fn read_within(bytes_left: &mut usize, state: &State, value: JSValue) -> Result<Value> {
+    match scalar(value) {
+        Some(value) => Ok(value),
+        None => {
+            let lenient = state.scope().fidelity() == Fidelity::Lenient;
+            let mut reader = Reader { state, lenient, bytes_left, ancestors: Vec::new() };
+            reader.read(value)
+        }
+    }
+}
+
+/// A value that needs no more than a look.
+#[inline]
+fn scalar(value: JSValue) -> Option<Value> {
+    // SAFETY: each reads the field of a plain value that its tag names.
+    unsafe {
+        Some(match tag(value) {
+            JS_TAG_INT => Value::Int(JS_VALUE_GET_INT(value).into()),
+            JS_TAG_BOOL => Value::Bool(JS_VALUE_GET_BOOL(value)),
+            JS_TAG_NULL | JS_TAG_UNDEFINED => Value::Nil,
+            tag if JS_TAG_IS_FLOAT64(tag) => number(JS_VALUE_GET_FLOAT64(value)),
+            _ => return None,
+        })
+    }
+}
+
+/// JavaScript has one type of numbers: what is a safe integer is an Int.
+fn number(number: f64) -> Value {
+    let is_minus_zero = number == 0.0 && number.is_sign_negative();
+    if number.trunc() == number && number.abs() <= MOST_SAFE as f64 && !is_minus_zero {
+        Value::Int(number as i64)
+    } else {
+        Value::Real(number)
+    }
+}
+
+fn too_large(state: &State) -> Error {
+    let limit = state.scope().limits().value_bytes;
+    Error::new(ErrorKind::Range, format!("the value takes more than {limit} bytes"))
+}
+
+fn unrepresentable(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unrepresentable, message)
+}
+
+/// Reads one value with all that is in it.
+struct Reader<'a> {
+    state: &'a State,
+    lenient: bool,
+    bytes_left: &'a mut usize,
+    /// The objects around the one that is read: meeting one of them again is a cycle.
+    ancestors: Vec<usize>,
+}
+
+impl Reader<'_> {
+    fn js(&self) -> Js {
+        self.state.js
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<()> {
+        let left = self.bytes_left.checked_sub(bytes);
+        *self.bytes_left = left.ok_or_else(|| too_large(self.state))?;
+        Ok(())
+    }
+
+    /// What the script threw while it was read.
+    fn caught<T>(&self, outcome: Outcome<T>) -> Result<T> {
+        outcome.map_err(|thrown| failure::take(self.state, thrown))
+    }
+
+    /// What has no counterpart: an error, or nil if the call is lenient.
+    fn refuse(&self, what: &str) -> Result<Value> {
+        match self.lenient {
+            true => Ok(Value::Nil),
+            false => Err(unrepresentable(format!("{what} cannot leave its context"))),
+        }
+    }
+
+    fn read(&mut self, value: JSValue) -> Result<Value> {
+        if let Some(value) = scalar(value) {
+            return Ok(value);
+        }
+        match tag(value) {
+            JS_TAG_STRING | JS_TAG_STRING_ROPE => self.text(value).map(Value::String),
+            JS_TAG_SYMBOL => self.refuse("a symbol"),
+            JS_TAG_BIG_INT | JS_TAG_SHORT_BIG_INT => self.big(value),
+            JS_TAG_OBJECT => self.object(value),
+            _ => self.refuse("a value of the interpreter"),
+        }
+    }
+
+    fn text(&mut self, value: JSValue) -> Result<Bytes> {
+        let lenient = self.lenient;
+        let copied = self.js().with_text(value, |bytes| match std::str::from_utf8(bytes) {
+            Ok(_) => Some(Bytes::copy_from_slice(bytes)),
+            // Surrogates without a partner come as three bytes each.
+            Err(_) if lenient => Some(Bytes::from(without_surrogates(bytes))),
+            Err(_) => None,
+        });
+        let bytes = self.caught(copied)?.ok_or_else(|| {
+            unrepresentable("a string with half a surrogate pair cannot leave its context")
+        })?;
+        self.spend(bytes.len())?;
+        Ok(bytes)
+    }
+
+    fn big(&self, value: JSValue) -> Result<Value> {
+        let js = self.js();
+        let mut int = 0;
+        // SAFETY: both live through the calls. The conversion wraps; comparing tells if it did.
+        let is_exact = unsafe {
+            JS_ToBigInt64(js.0, &raw mut int, value);
+            let back = js.plain(JS_NewBigInt64(js.0, int));
+            JS_IsStrictEqual(js.0, back.raw(), value)
+        };
+        if is_exact {
+            return Ok(Value::Int(int));
+        }
+        if !self.lenient {
+            let message = "a BigInt beyond 64 bits cannot leave its context";
+            return Err(Error::new(ErrorKind::Range, message));
+        }
+        let digits = self.caught(js.bytes(&js.share(value)))?;
+        let real = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok());
+        Ok(Value::Real(real.unwrap_or(f64::NAN)))
+    }
+
+    fn object(&mut self, value: JSValue) -> Result<Value> {
+        if self.js().is_function(value) {
+            // A function value that came from elsewhere goes on as itself, without a hop through
+            // here.
+            if let Some(Target::Callee(Callee::Function(function))) =
+                native::target_of(self.state, value)
+            {
+                return Ok(Value::Function(function.clone()));
+            }
+            return Ok(Value::Function(self.state.reference(self.js().share(value))));
+        }
+        let this = address(value);
+        if self.ancestors.contains(&this) {
+            return self.refuse("a cycle");
+        }
+        let cap = self.state.scope().limits().value_depth;
+        if self.ancestors.len() >= cap {
+            return Err(Error::new(ErrorKind::Range, format!("nested deeper than {cap}")));
+        }
+        // Holding it keeps the address its own.
+        let held = self.js().share(value);
+        self.ancestors.push(this);
+        let result = self.container(&held);
+        self.ancestors.pop();
+        result
+    }
+
+    fn container(&mut self, object: &Val) -> Result<Value> {
+        match self.caught(entries::class_of(self.state, object))? {
+            entries::Class::Array => self.array(object),
+            entries::Class::Object => {
+                let mut map = Aggregate::with_kind(Kind::Map);
+                self.spend(OBJECT_BYTES)?;
+                self.fields(object, &mut map)?;
+                Ok(map.into())
+            }
+            entries::Class::Error => self.error(object),
+            entries::Class::Map => self.map(object),
+            entries::Class::Set => {
+                let items = self.caught(entries::of_set(self.state, object))?;
+                self.array(&items)
+            }
+            entries::Class::Date if self.lenient => {
+                let text = self.caught(self.js().invoke(object, "toISOString", &[]))?;
+                self.read(text.raw())
+            }
+            entries::Class::Date => {
+                let message = "a Date cannot leave its context: pass getTime() or toISOString()";
+                Err(unrepresentable(message))
+            }
+            entries::Class::Bytes => {
+                let bytes = self.caught(entries::bytes(self.state, object))?;
+                self.spend(bytes.len())?;
+                Ok(Value::String(bytes.into()))
+            }
+            entries::Class::Boxed => {
+                let inner = self.caught(self.js().invoke(object, "valueOf", &[]))?;
+                if inner.is_object() {
+                    self.refuse("a boxed value")
+                } else {
+                    self.read(inner.raw())
+                }
+            }
+            entries::Class::Other(name) => self.refuse(&format!("a {name}")),
+        }
+    }
+
+    fn array(&mut self, array: &Val) -> Result<Value> {
+        let js = self.js();
+        let length = self.caught(js.length(array.raw()))?;
+        let count = usize::try_from(length).unwrap_or(0);
+        self.spend(count.saturating_mul(SLOT_BYTES).saturating_add(OBJECT_BYTES))?;
+        let mut aggregate = Aggregate::with_capacity(count, 0);
+        for index in 0..length {
+            let item = self.caught(js.get_index(array.raw(), index));
+            let item = item.and_then(|item| self.read(item.raw()));
+            aggregate.push(item.map_err(|error| error.at(format_args!("[{index}]")))?);
+        }
+        // Indices come first among the names, so what is not one is at the end.
+        let names = self.caught(js.own_names(array.raw()))?;
+        let mut named = names.len();
+        while named > 0 && !self.caught(entries::is_index(&names[named - 1]))? {
+            named -= 1;
+        }
+        for name in &names[named..] {
+            self.field(array, name, &mut aggregate)?;
+        }
+        Ok(aggregate.into())
+    }
+
+    /// The own enumerable properties with string names.
+    fn fields(&mut self, object: &Val, into: &mut Aggregate) -> Result<()> {
+        let names = self.caught(self.js().own_names(object.raw()))?;
+        names.iter().try_for_each(|name| self.field(object, name, into))
+    }
+
+    fn field(
+        &mut self,
+        object: &Val,
+        name: &super::value::Atom,
+        into: &mut Aggregate,
+    ) -> Result<()> {
+        let js = self.js();
+        let key = self.caught(name.to_value())?;
+        let key = Key::String(self.text(key.raw())?);
+        self.spend(SLOT_BYTES)?;
+        let value = self.caught(js.get_atom(object.raw(), name));
+        let value = value.and_then(|value| self.read(value.raw()));
+        let value = value.map_err(|error| error.at(key.segment()))?;
+        into.insert(key, value);
+        Ok(())
+    }
+
+    fn map(&mut self, map: &Val) -> Result<Value> {
+        let js = self.js();
+        let entries = self.caught(entries::of_map(self.state, map))?;
+        let length = self.caught(js.length(entries.raw()))?;
+        let count = usize::try_from(length).unwrap_or(0);
+        self.spend(count.saturating_mul(SLOT_BYTES).saturating_add(OBJECT_BYTES))?;
+        let mut aggregate = Aggregate::with_kind(Kind::Map);
+        for index in (0..length).step_by(2) {
+            let key = self.caught(js.get_index(entries.raw(), index))?;
+            let Some(key) = self.key(&key)? else { continue };
+            let value = self.caught(js.get_index(entries.raw(), index + 1));
+            let value = value.and_then(|value| self.read(value.raw()));
+            let value = value.map_err(|error| error.at(key.segment()))?;
+            aggregate.insert(key, value);
+        }
+        Ok(aggregate.into())
+    }
+
+    /// The key of a Map; `None` if its pair is to be left out.
+    fn key(&mut self, key: &Val) -> Result<Option<Key>> {
+        let made = match key.tag() {
+            JS_TAG_STRING | JS_TAG_STRING_ROPE => {
+                return self.text(key.raw()).map(Key::String).map(Some);
+            }
+            JS_TAG_BIG_INT | JS_TAG_SHORT_BIG_INT => self.big(key.raw()),
+            tag @ (JS_TAG_INT | JS_TAG_FLOAT64) if tag == JS_TAG_INT || tag == JS_TAG_FLOAT64 => {
+                self.read(key.raw())
+            }
+            _ => Ok(Value::Nil),
+        };
+        let made = match made {
+            Ok(Value::Int(int)) => return Ok(Some(Key::Int(int))),
+            Ok(Value::Real(real)) => Key::real(real).map(Some),
+            Ok(_) => {
+                let what = match key.tag() {
+                    JS_TAG_OBJECT if self.js().is_function(key.raw()) => "a function",
+                    JS_TAG_OBJECT => "an object",
+                    JS_TAG_SYMBOL => "a symbol",
+                    JS_TAG_BOOL => "a boolean",
+                    _ => "null or undefined",
+                };
+                Err(unrepresentable(format!("{what} cannot be a key outside of its context")))
+            }
+            Err(error) => Err(error),
+        };
+        if made.is_err() && self.lenient { Ok(None) } else { made }
+    }
+
+    /// An error as data.
+    fn error(&mut self, object: &Val) -> Result<Value> {
+        self.spend(OBJECT_BYTES)?;
+        let mut map = Aggregate::with_kind(Kind::Map);
+        if let Some(error) = failure::linked(self.state, object) {
+            let payload = error.payload();
+            // A payload may share its parts, so that it is far larger than it looks.
+            self.spend(payload.size_bytes().saturating_add(error.message().len()))?;
+            let cap = self.state.scope().limits().value_depth;
+            if self.ancestors.len() + payload.depth() > cap {
+                return Err(Error::new(ErrorKind::Range, format!("nested deeper than {cap}")));
+            }
+            map.insert("kind", error.kind().as_str());
+            map.insert("message", error.message());
+            if !payload.is_nil() {
+                map.insert("payload", payload.clone());
+            }
+            return Ok(map.into());
+        }
+        for name in ["name", "message"] {
+            let value = self.caught(self.js().atom(name));
+            let value =
+                value.and_then(|name| self.caught(self.js().get_atom(object.raw(), &name)))?;
+            let value =
+                self.read(value.raw()).map_err(|error| error.at(format_args!(".{name}")))?;
+            map.insert(name, value);
+        }
+        self.cause_and_fields(object, &mut map)?;
+        Ok(map.into())
+    }
+
+    fn cause_and_fields(&mut self, object: &Val, map: &mut Aggregate) -> Result<()> {
+        let js = self.js();
+        let cause = self.caught(js.atom("cause"))?;
+        // SAFETY: both live through the call.
+        if unsafe { JS_HasProperty(js.0, object.raw(), cause.raw()) } > 0 {
+            let value = self.caught(js.get_atom(object.raw(), &cause))?;
+            let value = self.read(value.raw()).map_err(|error| error.at(".cause"))?;
+            map.insert("cause", value);
+        }
+        self.fields(object, map)
+    }
+}
+
+/// What an Error carries besides its message: nil for a plain one. What cannot cross is left out:
+/// an error must not get lost over its fields.
+pub(super) fn payload_of_error(state: &State, error: &Val, name: &str) -> Value {
+    let mut bytes_left = state.scope().limits().value_bytes;
+    let mut reader = Reader {
+        state,
+        lenient: true,
+        bytes_left: &mut bytes_left,
+        ancestors: vec![error.address()],
+    };
+    let mut map = Aggregate::with_kind(Kind::Map);
+    if name != "Error" {
+        map.insert("name", name);
+    }
+    let _ = reader.cause_and_fields(error, &mut map);
+    if map.is_empty() { Value::Nil } else { map.into() }
+}
+
+/// What a script threw that is no Error, as far as it can cross.
+pub(super) fn payload_of(state: &State, thrown: &Val) -> Value {
+    let mut bytes_left = state.scope().limits().value_bytes;
+    let mut reader =
+        Reader { state, lenient: true, bytes_left: &mut bytes_left, ancestors: Vec::new() };
+    reader.read(thrown.raw()).unwrap_or_default()
+}
+
+/// UTF-8 with U+FFFD for each surrogate that has no partner.
+pub(super) fn without_surrogates(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        match std::str::from_utf8(rest) {
+            Ok(good) => {
+                text.push_str(good);
+                return text;
+            }
+            Err(error) => {
+                let (good, bad) = rest.split_at(error.valid_up_to());
+                text.push_str(&String::from_utf8_lossy(good));
+                text.push('\u{fffd}');
+                // A surrogate is three bytes: ED, A0 to BF, 80 to BF.
+                rest = bad.get(3..).unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// May the value be pushed?
+///
+/// # Errors
+/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to
+/// another broker, `unrepresentable` if a list has pairs with number keys or a key of an object is
+/// not UTF-8 (both only if the call is strict).
+pub(super) fn check(state: &State, value: &Value) -> Result<()> {
+    let limits = state.scope().limits();
+    match value {
+        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
+        Value::String(bytes) if bytes.len() > limits.value_bytes => Err(too_large(state)),
+        Value::String(_) => Ok(()),
+        Value::Function(function) => state.scope().admit(function),
+        Value::Aggregate(aggregate) => {
+            // This is also what bounds the recursions here and in `push`; a value may share its
+            // parts, and would be written out at each of their places.
+            value.check_depth(limits.value_depth)?;
+            if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
+                return Err(too_large(state));
+            }
+            let strict = state.scope().fidelity() == Fidelity::Strict;
+            check_parts(state, aggregate, strict)
+        }
+    }
+}
+
+fn check_parts(state: &State, aggregate: &Aggregate, strict: bool) -> Result<()> {
+    let part = |value: &Value| match value {
+        Value::Function(function) => state.scope().admit(function),
+        Value::Aggregate(aggregate) => check_parts(state, aggregate, strict),
+        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) | Value::String(_) => Ok(()),
+    };
+    for (index, value) in aggregate.array().iter().enumerate() {
+        part(value).map_err(|error| error.at(format_args!("[{index}]")))?;
+    }
+    for (key, value) in aggregate.pairs() {
+        match key {
+            Key::String(name) if strict && std::str::from_utf8(name).is_err() => {
+                return Err(unrepresentable("a property's name must be UTF-8"));
+            }
+            Key::Int(_) | Key::Real(_) if strict && !aggregate.array().is_empty() => {
+                let message = format!("a list cannot have a pair with the key {}", shown(key));
+                return Err(unrepresentable(message));
+            }
+            _ => part(value).map_err(|error| error.at(key.segment()))?,
+        }
+    }
+    Ok(())
+}
+
+fn shown(key: &Key) -> String {
+    match key {
+        Key::Int(int) => int.to_string(),
+        Key::Real(real) => format!("{:?}", real.get()),
+        Key::String(name) => String::from_utf8_lossy(name).into_owned(),
+    }
+}
+
+/// Pushes a value after the checks that strictness asks for.
+pub(super) fn push_checked(state: &State, value: &Value) -> Outcome<Val> {
+    if let Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) = value {
+        return push(state, value);
+    }
+    match check(state, value) {
+        Ok(()) => push(state, value),
+        Err(error) => Err(failure::throw(state, error)),
+    }
+}
+
+/// A value that [`check`] has passed, as JavaScript's.
+pub(super) fn push(state: &State, value: &Value) -> Outcome<Val> {
+    let js = state.js;
+    match value {
+        Value::Nil => Ok(js.undefined()),
+        Value::Bool(bool) => Ok(js.plain(if *bool { JS_TRUE } else { JS_FALSE })),
+        Value::Int(int) => match i32::try_from(*int) {
+            Ok(small) => Ok(js.plain(JS_MKVAL(JS_TAG_INT, small))),
+            Err(_) if int.unsigned_abs() <= MOST_SAFE.unsigned_abs() => {
+                Ok(js.plain(__JS_NewFloat64(*int as f64)))
+            }
+            // SAFETY: the context lives.
+            Err(_) => js.own(unsafe { JS_NewBigInt64(js.0, *int) }),
+        },
+        Value::Real(real) => Ok(js.plain(JS_NewFloat64(*real))),
+        Value::String(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => js.string(text),
+            Err(_) => js.binary(bytes),
+        },
+        // One of our own comes home as itself.
+        Value::Function(function) if function.context() == state.scope().id() => {
+            match state.handles.borrow().get(&function.key()) {
+                Some(own) => Ok(own.clone()),
+                None => Ok(js.undefined()),
+            }
+        }
+        Value::Function(function) => {
+            native::function(state, Target::Callee(Callee::Function(function.clone())))
+        }
+        Value::Aggregate(aggregate) => push_aggregate(state, aggregate),
+    }
+}
+
+/// A value inside a container: there, nothing is null, as in JSON.
+fn push_item(state: &State, value: &Value) -> Outcome<Val> {
+    if value.is_nil() { Ok(state.js.plain(JS_NULL)) } else { push(state, value) }
+}
+
+fn push_aggregate(state: &State, aggregate: &Aggregate) -> Outcome<Val> {
+    let js = state.js;
+    let is_list = aggregate.kind() != Kind::Map || !aggregate.array().is_empty();
+    let has_numbers = || aggregate.pairs().any(|(key, _)| !matches!(key, Key::String(_)));
+    if !is_list && has_numbers() {
+        return push_map(state, aggregate);
+    }
+    let object = match is_list {
+        true => {
+            let items = aggregate.array().iter().map(|item| push_item(state, item));
+            js.array(items.collect::<Outcome<_>>()?)?
+        }
+        false => js.object()?,
+    };
+    for (key, value) in aggregate.pairs() {
+        let Key::String(name) = key else { continue };
+        let name = js.atom(&String::from_utf8_lossy(name))?;
+        js.define(&object, &name, push_item(state, value)?, PLAIN)?;
+    }
+    Ok(object)
+}
+
+fn push_map(state: &State, aggregate: &Aggregate) -> Outcome<Val> {
+    let js = state.js;
+    let constructor = js.get(&js.global()?, c"Map")?;
+    // SAFETY: all live through the call, which has no arguments.
+    let map =
+        js.own(unsafe { JS_CallConstructor(js.0, constructor.raw(), 0, std::ptr::null_mut()) })?;
+    for (key, value) in aggregate.pairs() {
+        let key = match key {
+            Key::Int(int) => push(state, &Value::Int(*int))?,
+            Key::Real(real) => push(state, &Value::Real(real.get()))?,
+            Key::String(name) => js.string(&String::from_utf8_lossy(name))?,
+        };
+        js.invoke(&map, "set", &[key, push_item(state, value)?])?;
+    }
+    Ok(map)
+}

@@ -1,0 +1,350 @@
+//! The fence: all of calog's own use of QuickJS's C API.
+//!
+//! What every SAFETY argument here leans on:
+//!
+//! 1. **One thread.** A runtime is used only by its context's worker: `State` is not `Send`.
+//! 2. **No jumps.** QuickJS returns errors as values, so destructors run. Every callback catches panics
+//!    (`guarded`), which must not unwind through C.
+//! 3. **Suspending** leaves this fiber's frames in the runtime's list of frames. Whatever runs next in
+//!    the runtime stands on them and has ended before they go on: the [`Nest`] sees to that. After each
+//!    suspend the runtime is told where the stack ends ([`State::repair_stack`]).
+//! 4. **References** are held only by the tables of `State`, by frames of fibers and by JavaScript
+//!    itself. All are gone before the runtime is freed (`Quick` is the last field of `State`); if a
+//!    fiber could not be ended, the runtime is leaked.
+#![expect(unsafe_code, reason = "this is where QuickJS's C API is called")]
+
+mod entries;
+mod failure;
+mod lookup;
+mod marshal;
+mod module;
+mod native;
+mod promise;
+mod run;
+mod timer;
+mod value;
+
+pub(super) use native::Builtin;
+pub(super) use promise::never_settles;
+pub(super) use run::{Job, Ran};
+
+use super::owner::Owner;
+use crate::{
+    engine::Scope,
+    error::{Error, ErrorKind, Result},
+    fiber::{self, Nest},
+    native::Caller,
+    value::Function,
+};
+use rquickjs_sys::*;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    ffi::{c_int, c_void},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    rc::{Rc, Weak},
+};
+use value::{Atom, Js, Val};
+
+/// What the deepest check of a frame may overlook, as QuickJS asks only now and then.
+const STACK_MARGIN: usize = 48 << 10;
+
+/// How much stack code may use that runs on no fiber: only what opens the context.
+const OPENING_STACK: usize = 256 << 10;
+
+/// Frames that one context adds to a trace at the most: the innermost ones.
+const MOST_FRAMES: u32 = 32;
+
+/// One runtime of QuickJS with what belongs to it.
+pub(super) struct State {
+    scope: Rc<dyn Scope>,
+    /// Two of the scope's answers that every call of a native needs.
+    caller: Caller,
+    value_bytes: usize,
+    me: Weak<Self>,
+    nest: Nest,
+    /// The folder of the script, for `import`.
+    folder: RefCell<Option<PathBuf>>,
+    /// Functions that somebody holds a handle to.
+    handles: RefCell<HashMap<u64, Val>>,
+    /// What settles the promises of `.async` calls that are under way.
+    promises: RefCell<HashMap<u64, promise::Settlers>>,
+    timers: RefCell<HashMap<u64, timer::Timer>>,
+    /// Promises that were rejected and that nobody handles yet.
+    rejected: RefCell<Vec<promise::Rejected>>,
+    /// Numbers handles, promises and timers.
+    next: Cell<u64>,
+    /// Functions for the exports of others, by name; they hold while no export changes.
+    exports: RefCell<lookup::Exports>,
+    /// A task that runs the promise jobs is under way.
+    pumping: Cell<bool>,
+    /// The bottom of every call.
+    base: Val,
+    /// What reads the trace of an error.
+    trace_of: Val,
+    /// The property that ties a JavaScript error to the error of calog that it stands for.
+    error_key: Atom,
+    classes: Classes,
+    js: Js,
+    quick: Quick,
+}
+
+/// The numbers of calog's own classes in one runtime.
+#[derive(Clone, Copy)]
+struct Classes {
+    /// Functions of calog.
+    native: JSClassID,
+    /// What ties an error to calog's.
+    error: JSClassID,
+    /// Objects whose members are natives and exports.
+    names: JSClassID,
+}
+
+/// Owns the runtime and its one context.
+struct Quick {
+    context: *mut JSContext,
+    runtime: *mut JSRuntime,
+    /// Something of it may still be in use for ever.
+    leaked: Cell<bool>,
+}
+
+impl Drop for Quick {
+    fn drop(&mut self) {
+        if self.leaked.get() {
+            return;
+        }
+        // SAFETY: rule 4: nothing refers to either any more. Finalisers only drop Rust values.
+        unsafe {
+            JS_FreeContext(self.context);
+            JS_FreeRuntime(self.runtime);
+        }
+    }
+}
+
+/// A call while it runs: on its fiber's stack, known to the code on the fiber by the fiber's tag.
+struct Call {
+    owner: Rc<Owner>,
+    /// What `base` runs, once.
+    body: Cell<Option<*mut dyn FnMut()>>,
+}
+
+/// Runs `f` with the call of the running fiber.
+fn with_call<R>(f: impl FnOnce(&Call) -> R) -> Option<R> {
+    fiber::with_current(|control| {
+        let call = control.tag.get().cast::<Call>();
+        // SAFETY: the tag is null or was set by `State::on_fiber` to its own local, which lives
+        // until the call has ended; it clears the tag before that.
+        (!call.is_null()).then(|| f(unsafe { &*call }))
+    })?
+}
+
+pub(super) fn out_of_memory() -> Error {
+    Error::new(ErrorKind::Memory, "the context's memory limit is reached")
+}
+
+impl State {
+    pub(super) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
+        // SAFETY: both constructors return null if there is no memory. The limit is set before any
+        // script runs; nobody else has the runtime yet.
+        let quick = unsafe {
+            let runtime = JS_NewRuntime();
+            if runtime.is_null() {
+                return Err(out_of_memory());
+            }
+            JS_SetMemoryLimit(runtime, scope.limits().memory_bytes as _);
+            JS_SetCanBlock(runtime, false);
+            let context = JS_NewContext(runtime);
+            if context.is_null() {
+                JS_FreeRuntime(runtime);
+                return Err(out_of_memory());
+            }
+            Quick { context, runtime, leaked: Cell::new(false) }
+        };
+        let js = Js(quick.context);
+        repair_stack(quick.runtime);
+        let classes = native::register(js).map_err(|_| out_of_memory())?;
+        let parts = || -> value::Outcome<_> {
+            let base = run::base(js)?;
+            let trace_of = failure::trace_getter(js)?;
+            let error_key = failure::key(js)?;
+            Ok((base, trace_of, error_key))
+        };
+        let (base, trace_of, error_key) = parts().map_err(|_| {
+            drop(js.catch());
+            out_of_memory()
+        })?;
+        let state = Rc::new_cyclic(|me| Self {
+            caller: scope.caller().clone(),
+            value_bytes: scope.limits().value_bytes,
+            scope,
+            me: me.clone(),
+            nest: Nest::default(),
+            folder: RefCell::default(),
+            handles: RefCell::default(),
+            promises: RefCell::default(),
+            timers: RefCell::default(),
+            rejected: RefCell::default(),
+            next: Cell::new(0),
+            exports: RefCell::default(),
+            pumping: Cell::new(false),
+            base,
+            trace_of,
+            error_key,
+            classes,
+            js,
+            quick,
+        });
+        // SAFETY: the pointer is to the state in its `Rc`, which outlives every script, since
+        // `Quick` is dropped with it.
+        unsafe { JS_SetContextOpaque(js.0, Rc::as_ptr(&state).cast_mut().cast()) };
+        state.install().map_err(|thrown| failure::take(&state, thrown))?;
+        Ok(state)
+    }
+
+    /// Sets up what the state needs to be there for.
+    fn install(&self) -> value::Outcome<()> {
+        let runtime = self.js.runtime();
+        // SAFETY: the callbacks find the state through the context; they live for the program.
+        unsafe {
+            JS_SetInterruptHandler(runtime, Some(interrupt), std::ptr::null_mut());
+            JS_SetHostPromiseRejectionTracker(
+                runtime,
+                Some(promise::on_rejection),
+                std::ptr::null_mut(),
+            );
+        }
+        module::install(self.js);
+        lookup::install(self)
+    }
+
+    /// The state of a context.
+    ///
+    /// # Safety
+    /// The context must be one that `open` made, while its `State` lives.
+    unsafe fn of<'a>(context: *mut JSContext) -> &'a Self {
+        // SAFETY: `open` set the pointer before any script ran; the `Rc` that it points into is
+        // held by every fiber that runs scripts.
+        unsafe { &*JS_GetContextOpaque(context).cast_const().cast::<Self>() }
+    }
+
+    pub(super) fn scope(&self) -> &dyn Scope {
+        &*self.scope
+    }
+
+    /// An owner of the state, for what outlives the running code.
+    pub(super) fn keep(&self) -> Option<Rc<Self>> {
+        self.me.upgrade()
+    }
+
+    pub(super) fn nest(&self) -> &Nest {
+        &self.nest
+    }
+
+    /// The call that runs now.
+    pub(super) fn owner(&self) -> Option<Rc<Owner>> {
+        with_call(|call| call.owner.clone())
+    }
+
+    /// Are promise jobs left?
+    pub(super) fn has_jobs(&self) -> bool {
+        self.js.is_job_pending()
+    }
+
+    /// `true` if promise jobs are left and nobody runs them.
+    pub(super) fn begin_pump(&self) -> bool {
+        self.has_jobs() && !self.pumping.replace(true)
+    }
+
+    pub(super) fn end_pump(&self) {
+        self.pumping.set(false);
+    }
+
+    fn number(&self) -> u64 {
+        let number = self.next.get() + 1;
+        self.next.set(number);
+        number
+    }
+
+    /// A handle for a function of this context.
+    fn reference(&self, function: Val) -> Function {
+        let key = self.number();
+        self.handles.borrow_mut().insert(key, function);
+        self.scope().function(key)
+    }
+
+    pub(super) fn release(&self, key: u64) {
+        let released = self.handles.borrow_mut().remove(&key);
+        // Not under the borrow: what it frees may run finalisers.
+        drop(released);
+    }
+
+    pub(super) fn handles(&self) -> usize {
+        self.handles.borrow().len()
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        // SAFETY: zeroed counters are what the call fills.
+        let usage = unsafe {
+            let mut usage = std::mem::zeroed();
+            JS_ComputeMemoryUsage(self.js.runtime(), &raw mut usage);
+            usage
+        };
+        usize::try_from(usage.malloc_size).unwrap_or(0)
+    }
+
+    /// Tells QuickJS where the running fiber's stack ends: at the begin of a fiber, and after
+    /// whatever may have suspended it, since others ran meanwhile.
+    fn repair_stack(&self) {
+        repair_stack(self.js.runtime());
+    }
+}
+
+fn repair_stack(runtime: *mut JSRuntime) {
+    let here = 0_u8;
+    let here = std::ptr::from_ref(std::hint::black_box(&here)).addr();
+    let room = match fiber::with_current(|control| control.stack_limit()) {
+        Some(limit) => here.saturating_sub(limit + STACK_MARGIN).max(1),
+        None => OPENING_STACK,
+    };
+    // SAFETY: sets two numbers of the runtime, which lives.
+    unsafe {
+        JS_UpdateStackTop(runtime);
+        JS_SetMaxStackSize(runtime, room as _);
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // A fiber that could not be ended has its frames in the runtime for ever.
+        self.quick.leaked.set(!self.nest.is_empty());
+    }
+}
+
+/// Polled by QuickJS every 10,000 branches and calls: 1 ends the script beyond catching.
+unsafe extern "C" fn interrupt(runtime: *mut JSRuntime, _: *mut c_void) -> c_int {
+    let dying = fiber::with_current(|control| control.is_dying().then(|| control.must_raise()));
+    let ends = match dying {
+        None => false,
+        Some(Some(must_raise)) => must_raise,
+        Some(None) if fiber::expired() => {
+            let goes_on = fiber::yield_now();
+            repair_stack(runtime);
+            !goes_on
+        }
+        Some(None) => false,
+    };
+    ends.into()
+}
+
+/// Runs a callback of QuickJS: a panic is thrown as an error, and a failure is too.
+fn guarded(
+    context: *mut JSContext,
+    callback: impl FnOnce(&State) -> value::Outcome<Val>,
+) -> JSValue {
+    // SAFETY: QuickJS calls back only with the context that `open` made, from scripts.
+    let state = unsafe { State::of(context) };
+    let result = catch_unwind(AssertUnwindSafe(|| callback(state)))
+        .unwrap_or_else(|panic| Err(failure::throw(state, Error::from_panic(&*panic))));
+    result.map_or(JS_EXCEPTION, Val::into_raw)
+}

@@ -1,0 +1,166 @@
+//! Promises at the border: those that `.async` makes, those that scripts return, and those that
+//! were rejected.
+
+use super::{
+    State, failure, guarded, marshal,
+    native::{self, Target},
+    run::Finish,
+    value::{Outcome, Val},
+};
+use crate::{
+    error::{Error, Result},
+    fiber::Operation,
+    value::Value,
+};
+use rquickjs_sys::*;
+use std::{cell::Cell, ffi::c_void, rc::Rc};
+use tokio::sync::oneshot;
+
+/// What settles a promise.
+pub(super) struct Settlers {
+    resolve: Val,
+    reject: Val,
+}
+
+/// A promise that was rejected.
+pub(super) struct Rejected {
+    promise: Val,
+    pub(super) reason: Val,
+}
+
+/// Where the outcome of a promise goes, to whichever of its two handlers is called.
+#[derive(Clone)]
+pub(super) struct Answer {
+    sender: Rc<Cell<Option<oneshot::Sender<Result<Value>>>>>,
+    finish: Finish,
+    /// The handler for the fulfilled promise, or the one for the rejected.
+    fulfilled: bool,
+}
+
+impl Answer {
+    /// The handler is called with the promise's result.
+    pub(super) fn give(&self, state: &State, result: &Val) {
+        let Some(sender) = self.sender.take() else { return };
+        let _ = sender.send(match self.fulfilled {
+            true => state.finished(result, self.finish),
+            false => Err(failure::describe_thrown(state, result)),
+        });
+    }
+}
+
+/// A promise for what `operation` ends with.
+pub(super) fn begin(state: &State, operation: Operation) -> Outcome<Val> {
+    let js = state.js;
+    let mut settlers = [JS_UNDEFINED; 2];
+    // SAFETY: the call fills both, or fails.
+    let promise = js.own(unsafe { JS_NewPromiseCapability(js.0, settlers.as_mut_ptr()) })?;
+    let [resolve, reject] = settlers.map(|settler| js.plain(settler));
+    let id = state.number();
+    state.promises.borrow_mut().insert(id, Settlers { resolve, reject });
+    crate::engines::js::work::finish_later(state, id, operation);
+    Ok(promise)
+}
+
+/// A promise that is settled already.
+pub(super) fn settled(state: &State, outcome: Result<Value>) -> Outcome<Val> {
+    let js = state.js;
+    let (value, rejected) =
+        match outcome.and_then(|value| marshal::check(state, &value).map(|()| value)) {
+            Ok(value) => (marshal::push(state, &value)?, false),
+            Err(error) => (failure::object(state, error)?, true),
+        };
+    // SAFETY: the value lives through the call.
+    js.own(unsafe { JS_NewSettledPromise(js.0, rejected, value.raw()) })
+}
+
+/// Settles the promise of an `.async` call.
+pub(super) fn settle(state: &State, id: u64, outcome: Result<Value>) {
+    let Some(Settlers { resolve, reject }) = state.promises.borrow_mut().remove(&id) else {
+        return;
+    };
+    let js = state.js;
+    let checked = outcome.and_then(|value| marshal::check(state, &value).map(|()| value));
+    let settled = match checked {
+        Ok(value) => match marshal::push(state, &value) {
+            Ok(value) => js.call(&resolve, &js.undefined(), &[value]),
+            Err(_) => {
+                let reason = js.catch();
+                js.call(&reject, &js.undefined(), &[reason])
+            }
+        },
+        Err(error) => failure::object(state, error)
+            .or_else(|_| Ok(js.catch()))
+            .and_then(|reason| js.call(&reject, &js.undefined(), &[reason])),
+    };
+    if settled.is_err() {
+        drop(js.catch());
+    }
+}
+
+impl State {
+    /// Is the promise still to be settled?
+    pub(in crate::engines::js) fn has_promise(&self, id: u64) -> bool {
+        self.promises.borrow().contains_key(&id)
+    }
+}
+
+/// What hears of the outcome of a promise that a script returned.
+pub(super) fn watch(
+    state: &State,
+    promise: &Val,
+    finish: Finish,
+) -> Outcome<oneshot::Receiver<Result<Value>>> {
+    let (sender, receiver) = oneshot::channel();
+    let sender = Rc::new(Cell::new(Some(sender)));
+    let handler = |fulfilled| {
+        let answer = Answer { sender: sender.clone(), finish, fulfilled };
+        native::function(state, Target::Answer(answer))
+    };
+    let (on_fulfilled, on_rejected) = (handler(true)?, handler(false)?);
+    // SAFETY: all live through the call; what it returns is a promise that nobody needs.
+    drop(state.js.own(unsafe {
+        JS_PromiseThen(state.js.0, promise.raw(), on_fulfilled.raw(), on_rejected.raw())
+    })?);
+    Ok(receiver)
+}
+
+/// The rejection of a promise has found somebody.
+pub(super) fn handled(state: &State, promise: &Val) {
+    // SAFETY: it is a promise that lives.
+    unsafe { JS_PromiseMarkAsHandled(state.js.0, promise.raw()) };
+    forget(state, promise.address());
+}
+
+fn forget(state: &State, promise: usize) {
+    let mut rejected = state.rejected.borrow_mut();
+    let found = rejected.iter().position(|one| one.promise.address() == promise);
+    let gone = found.map(|index| rejected.remove(index));
+    // Not under the borrow: what it frees may run finalisers.
+    drop(rejected);
+    drop(gone);
+}
+
+/// QuickJS tells of rejections that have no handler, and when one comes after all.
+pub(super) unsafe extern "C" fn on_rejection(
+    context: *mut JSContext,
+    promise: JSValue,
+    reason: JSValue,
+    is_handled: bool,
+    _: *mut c_void,
+) {
+    let note = |state: &State| {
+        if is_handled {
+            forget(state, super::value::address(promise));
+        } else {
+            let (promise, reason) = (state.js.share(promise), state.js.share(reason));
+            state.rejected.borrow_mut().push(Rejected { promise, reason });
+        }
+        Ok(state.js.undefined())
+    };
+    guarded(context, note);
+}
+
+/// What a promise without hope is answered with.
+pub(in crate::engines::js) fn never_settles() -> Error {
+    Error::raised("the promise that the function returned can never be settled")
+}

@@ -1,0 +1,327 @@
+//! QuickJS's values with an owner in Rust, and the calls that the rest of the engine is made of.
+
+use rquickjs_sys::*;
+use std::{
+    ffi::{CStr, c_int},
+    mem::ManuallyDrop,
+    ptr,
+};
+
+/// A context of QuickJS: how everything is reached.
+///
+/// One is made by `State::open` alone, and is used only while that `State` lives and only on its
+/// thread (rules 1 and 4 of this folder), which is what every call here needs of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Js(pub(super) *mut JSContext);
+
+/// A counted reference to a JavaScript value.
+pub(super) struct Val {
+    js: Js,
+    raw: JSValue,
+}
+
+/// A counted reference to a property's name.
+pub(super) struct Atom {
+    js: Js,
+    raw: JSAtom,
+}
+
+/// A JavaScript exception is pending: take it with [`Js::catch`], or return `JS_EXCEPTION` soon.
+#[derive(Debug)]
+pub(super) struct Thrown;
+
+/// What a call of JavaScript gives.
+pub(super) type Outcome<T> = Result<T, Thrown>;
+
+/// Properties as an assignment makes them.
+pub(super) const PLAIN: u32 = JS_PROP_C_W_E;
+/// Properties that enumerations pass over.
+pub(super) const HIDDEN: u32 = JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE;
+
+impl Drop for Val {
+    fn drop(&mut self) {
+        // SAFETY: the value owns one count, and the context lives (see `Js`).
+        unsafe { JS_FreeValue(self.js.0, self.raw) };
+    }
+}
+
+impl Clone for Val {
+    fn clone(&self) -> Self {
+        self.js.share(self.raw)
+    }
+}
+
+impl Val {
+    /// The value itself, for a call that does not keep it.
+    pub(super) fn raw(&self) -> JSValue {
+        self.raw
+    }
+
+    /// The value with its count, for a call that takes it.
+    pub(super) fn into_raw(self) -> JSValue {
+        ManuallyDrop::new(self).raw
+    }
+
+    pub(super) fn tag(&self) -> i32 {
+        tag(self.raw)
+    }
+
+    pub(super) fn is_object(&self) -> bool {
+        self.tag() == JS_TAG_OBJECT
+    }
+
+    pub(super) fn is_string(&self) -> bool {
+        matches!(self.tag(), JS_TAG_STRING | JS_TAG_STRING_ROPE)
+    }
+
+    /// Tells objects apart while they live.
+    pub(super) fn address(&self) -> usize {
+        address(self.raw)
+    }
+}
+
+pub(super) fn tag(raw: JSValue) -> i32 {
+    // SAFETY: reads a field of a plain value.
+    unsafe { JS_VALUE_GET_NORM_TAG(raw) }
+}
+
+/// Where the object lies; only for objects.
+pub(super) fn address(raw: JSValue) -> usize {
+    // SAFETY: reads a field of a plain value; the pointer is not followed.
+    unsafe { JS_VALUE_GET_PTR(raw) }.addr()
+}
+
+impl Drop for Atom {
+    fn drop(&mut self) {
+        // SAFETY: as for a value.
+        unsafe { JS_FreeAtom(self.js.0, self.raw) };
+    }
+}
+
+impl Clone for Atom {
+    fn clone(&self) -> Self {
+        self.js.share_atom(self.raw)
+    }
+}
+
+impl Atom {
+    pub(super) fn raw(&self) -> JSAtom {
+        self.raw
+    }
+
+    pub(super) fn to_value(&self) -> Outcome<Val> {
+        // SAFETY: the atom lives.
+        self.js.own(unsafe { JS_AtomToValue(self.js.0, self.raw) })
+    }
+
+    /// The name's bytes: UTF-8, but for surrogates without a partner.
+    pub(super) fn bytes(&self) -> Outcome<Vec<u8>> {
+        self.js.bytes(&self.to_value()?)
+    }
+}
+
+impl Js {
+    /// Takes what a call returned.
+    pub(super) fn own(self, raw: JSValue) -> Outcome<Val> {
+        if tag(raw) == JS_TAG_EXCEPTION { Err(Thrown) } else { Ok(Val { js: self, raw }) }
+    }
+
+    /// A value that is no reference.
+    pub(super) fn plain(self, raw: JSValue) -> Val {
+        Val { js: self, raw }
+    }
+
+    /// A count of its own for a value that somebody else holds.
+    pub(super) fn share(self, raw: JSValue) -> Val {
+        // SAFETY: whoever has the raw value holds a count of it now.
+        Val { js: self, raw: unsafe { JS_DupValue(self.0, raw) } }
+    }
+
+    pub(super) fn share_atom(self, raw: JSAtom) -> Atom {
+        // SAFETY: as for a value.
+        Atom { js: self, raw: unsafe { JS_DupAtom(self.0, raw) } }
+    }
+
+    /// Takes an atom that a call returned.
+    pub(super) fn own_atom(self, raw: JSAtom) -> Outcome<Atom> {
+        if raw == JS_ATOM_NULL { Err(Thrown) } else { Ok(Atom { js: self, raw }) }
+    }
+
+    pub(super) fn undefined(self) -> Val {
+        self.plain(JS_UNDEFINED)
+    }
+
+    pub(super) fn runtime(self) -> *mut JSRuntime {
+        // SAFETY: the context lives.
+        unsafe { JS_GetRuntime(self.0) }
+    }
+
+    pub(super) fn global(self) -> Outcome<Val> {
+        // SAFETY: the context lives.
+        self.own(unsafe { JS_GetGlobalObject(self.0) })
+    }
+
+    pub(super) fn string(self, text: &str) -> Outcome<Val> {
+        // SAFETY: the text is valid for its length, and is copied.
+        self.own(unsafe { JS_NewStringLen(self.0, text.as_ptr().cast(), text.len() as _) })
+    }
+
+    /// A Uint8Array with a copy of `bytes`.
+    pub(super) fn binary(self, bytes: &[u8]) -> Outcome<Val> {
+        // SAFETY: as for a string.
+        self.own(unsafe { JS_NewUint8ArrayCopy(self.0, bytes.as_ptr(), bytes.len() as _) })
+    }
+
+    pub(super) fn atom(self, name: &str) -> Outcome<Atom> {
+        // SAFETY: as for a string.
+        self.own_atom(unsafe { JS_NewAtomLen(self.0, name.as_ptr().cast(), name.len() as _) })
+    }
+
+    pub(super) fn object(self) -> Outcome<Val> {
+        // SAFETY: the context lives.
+        self.own(unsafe { JS_NewObject(self.0) })
+    }
+
+    /// An Array of `items`.
+    pub(super) fn array(self, items: Vec<Val>) -> Outcome<Val> {
+        let count = c_int::try_from(items.len()).map_err(|_| self.too_long())?;
+        let raw: Vec<JSValue> = items.into_iter().map(Val::into_raw).collect();
+        // SAFETY: the counts of the items go over to the call, also if it fails.
+        self.own(unsafe { JS_NewArrayFrom(self.0, count, raw.as_ptr()) })
+    }
+
+    fn too_long(self) -> Thrown {
+        // SAFETY: the format takes one string.
+        unsafe { JS_ThrowRangeError(self.0, c"%s".as_ptr(), c"too many items".as_ptr()) };
+        Thrown
+    }
+
+    pub(super) fn get(self, object: &Val, name: &CStr) -> Outcome<Val> {
+        // SAFETY: both live through the call.
+        self.own(unsafe { JS_GetPropertyStr(self.0, object.raw, name.as_ptr()) })
+    }
+
+    pub(super) fn get_atom(self, object: JSValue, name: &Atom) -> Outcome<Val> {
+        // SAFETY: both live through the call.
+        self.own(unsafe { JS_GetProperty(self.0, object, name.raw) })
+    }
+
+    pub(super) fn get_index(self, object: JSValue, index: i64) -> Outcome<Val> {
+        // SAFETY: the object lives through the call.
+        self.own(unsafe { JS_GetPropertyInt64(self.0, object, index) })
+    }
+
+    /// Defines an own property, whatever the prototypes say.
+    pub(super) fn define(self, object: &Val, name: &Atom, value: Val, flags: u32) -> Outcome<()> {
+        let flags = c_int::try_from(flags).unwrap_or(0);
+        // SAFETY: the count of the value goes over to the call.
+        let done = unsafe {
+            JS_DefinePropertyValue(self.0, object.raw, name.raw, value.into_raw(), flags)
+        };
+        if done < 0 { Err(Thrown) } else { Ok(()) }
+    }
+
+    /// The same under a name of calog's own.
+    pub(super) fn define_str(
+        self,
+        object: &Val,
+        name: &str,
+        value: Val,
+        flags: u32,
+    ) -> Outcome<()> {
+        self.define(object, &self.atom(name)?, value, flags)
+    }
+
+    pub(super) fn call(self, function: &Val, this: &Val, args: &[Val]) -> Outcome<Val> {
+        let mut raw: Vec<JSValue> = args.iter().map(Val::raw).collect();
+        let count = c_int::try_from(raw.len()).map_err(|_| self.too_long())?;
+        // SAFETY: all live through the call, which takes no counts.
+        self.own(unsafe { JS_Call(self.0, function.raw, this.raw, count, raw.as_mut_ptr()) })
+    }
+
+    /// Calls a method by its name.
+    pub(super) fn invoke(self, this: &Val, name: &str, args: &[Val]) -> Outcome<Val> {
+        let method = self.get_atom(this.raw, &self.atom(name)?)?;
+        self.call(&method, this, args)
+    }
+
+    /// The bytes of a value as text: UTF-8, but for surrogates without a partner.
+    pub(super) fn bytes(self, value: &Val) -> Outcome<Vec<u8>> {
+        self.with_text(value.raw, <[u8]>::to_vec)
+    }
+
+    /// Runs `f` with the text of a value, where it lies.
+    pub(super) fn with_text<R>(self, value: JSValue, f: impl FnOnce(&[u8]) -> R) -> Outcome<R> {
+        let mut length = 0;
+        // SAFETY: the text lives until it is freed below; `f` runs no JavaScript.
+        unsafe {
+            let text = JS_ToCStringLen(self.0, &raw mut length, value);
+            if text.is_null() {
+                return Err(Thrown);
+            }
+            let result = f(std::slice::from_raw_parts(text.cast(), length));
+            JS_FreeCString(self.0, text);
+            Ok(result)
+        }
+    }
+
+    /// The own enumerable properties with string names, in JavaScript's order.
+    pub(super) fn own_names(self, object: JSValue) -> Outcome<Vec<Atom>> {
+        let (mut table, mut count) = (ptr::null_mut(), 0);
+        let flags = (JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY).cast_signed();
+        // SAFETY: the table that the call makes has `count` entries, each with one count of its
+        // atom, which the result takes over; then only the table is freed.
+        unsafe {
+            let (table_at, count_at) = (&raw mut table, &raw mut count);
+            if JS_GetOwnPropertyNames(self.0, table_at, count_at, object, flags) < 0 {
+                return Err(Thrown);
+            }
+            let names = (0..count as usize)
+                .map(|index| Atom { js: self, raw: (*table.add(index)).atom })
+                .collect();
+            js_free(self.0, table.cast());
+            Ok(names)
+        }
+    }
+
+    pub(super) fn length(self, object: JSValue) -> Outcome<i64> {
+        let mut length = 0;
+        // SAFETY: the object lives through the call.
+        let done = unsafe { JS_GetLength(self.0, object, &raw mut length) };
+        if done < 0 { Err(Thrown) } else { Ok(length) }
+    }
+
+    /// The pending exception.
+    pub(super) fn catch(self) -> Val {
+        // SAFETY: the context lives; without a pending exception it is a plain value.
+        self.plain(unsafe { JS_GetException(self.0) })
+    }
+
+    pub(super) fn throw(self, value: Val) -> Thrown {
+        // SAFETY: the count goes over to the call.
+        unsafe { JS_Throw(self.0, value.into_raw()) };
+        Thrown
+    }
+
+    pub(super) fn is_function(self, value: JSValue) -> bool {
+        // SAFETY: the value lives.
+        unsafe { JS_IsFunction(self.0, value) }
+    }
+
+    /// Compiles or runs a text.
+    pub(super) fn eval(self, text: &str, name: &CStr, flags: u32) -> Outcome<Val> {
+        let mut input = Vec::with_capacity(text.len() + 1);
+        input.extend_from_slice(text.as_bytes());
+        input.push(0);
+        let flags = c_int::try_from(flags).unwrap_or(0);
+        let text = input.as_ptr().cast();
+        // SAFETY: the text ends in the NUL that the parser wants behind its length, and both live
+        // through the call.
+        self.own(unsafe { JS_Eval(self.0, text, (input.len() - 1) as _, name.as_ptr(), flags) })
+    }
+
+    pub(super) fn is_job_pending(self) -> bool {
+        // SAFETY: the runtime lives with the context.
+        unsafe { JS_IsJobPending(self.runtime()) }
+    }
+}

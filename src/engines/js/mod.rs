@@ -1,0 +1,74 @@
+//! JavaScript, on QuickJS-ng.
+//!
+//! Calls run on fibers and nest: QuickJS keeps its frames on the native stack, so of those that wait
+//! only the innermost may go on. Promises interleave freely. All that touches the C API is in `ffi/`.
+
+mod builtin;
+mod ffi;
+mod owner;
+mod work;
+
+use crate::{
+    engine::{Chain, Engine, Interpreter, Overlap, Scope, Source},
+    error::Result,
+    value::Value,
+};
+use ffi::{Job, State};
+use futures::future::LocalBoxFuture;
+use std::rc::Rc;
+
+/// The JavaScript engine.
+#[derive(Debug)]
+pub(crate) struct JavaScript;
+
+impl Engine for JavaScript {
+    fn name(&self) -> &str {
+        "js"
+    }
+
+    fn extensions(&self) -> &[&str] {
+        &["js"]
+    }
+
+    fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>> {
+        Ok(Rc::new(Instance { state: State::open(scope)? }))
+    }
+}
+
+/// One runtime of QuickJS.
+struct Instance {
+    state: Rc<State>,
+}
+
+impl Instance {
+    fn start(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
+        let chain = Chain::current().unwrap_or_else(|| self.state.scope().root());
+        Box::pin(work::call(self.state.clone(), chain, job))
+    }
+}
+
+impl Interpreter for Instance {
+    fn load(self: Rc<Self>, source: Source) -> LocalBoxFuture<'static, Result<Value>> {
+        self.start(Job::Load(source))
+    }
+
+    fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>> {
+        self.start(Job::Call { key, args })
+    }
+
+    fn release(&self, key: u64) {
+        self.state.release(key);
+    }
+
+    fn memory(&self) -> usize {
+        self.state.memory()
+    }
+
+    fn handles(&self) -> usize {
+        self.state.handles()
+    }
+
+    fn overlap(&self) -> Overlap {
+        Overlap::Nested
+    }
+}

@@ -1,0 +1,225 @@
+//! Whose turn it is in an interpreter whose calls must finish innermost first.
+
+use super::{Fiber, LAST_TRACE, spawn, take_last_trace};
+use crate::error::Result;
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::Future,
+    mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+/// The calls inside one interpreter that keeps its frames on the native stack: only the innermost
+/// may go on.
+///
+/// A call from another context always enters, on top of what waits there, so that A -> B -> A never
+/// deadlocks. A *root*, a call from the host, enters only when nothing is inside: it is nobody's
+/// answer, and would only bury what is. A call that has become ready while another is above it goes
+/// on when that one has ended; what it waits for is driven meanwhile.
+///
+/// No circle of waiting can come of this: a call waits for calls that entered after it, those above
+/// it and those that it makes, never for an earlier one. As with a [`Turn`](super::Turn), a
+/// preempted call keeps the interpreter.
+#[derive(Clone, Default)]
+pub struct Nest(Rc<State>);
+
+#[derive(Default)]
+struct State {
+    /// The calls inside, the innermost last.
+    inside: RefCell<Vec<Inside>>,
+    /// The roots that wait for an empty interpreter, in order.
+    roots: RefCell<VecDeque<(u64, Waker)>>,
+    /// Calls that were polled while the innermost kept the interpreter.
+    waiting: RefCell<Vec<Waker>>,
+    /// The innermost keeps the interpreter.
+    kept: Cell<bool>,
+    /// Numbers the calls.
+    next: Cell<u64>,
+}
+
+struct Inside {
+    id: u64,
+    /// Its call was polled while it was not the innermost.
+    waker: Option<Waker>,
+    /// Its call was dropped then: the fiber is ended when it is the innermost.
+    dropped: Option<Box<dyn Any>>,
+}
+
+impl Nest {
+    /// A call that runs `f` on a fiber of its own once it may enter.
+    pub fn enter<R: 'static, F: FnOnce() -> Result<R> + 'static>(
+        &self,
+        is_root: bool,
+        f: F,
+    ) -> impl Future<Output = Result<R>> + use<R, F> {
+        let id = self.0.next.get() + 1;
+        self.0.next.set(id);
+        let start: Start<R> = Box::new(move || spawn(f));
+        Entering { nest: self.0.clone(), id, is_root, stage: Stage::Outside(start) }
+    }
+
+    /// Is nothing inside the interpreter?
+    pub fn is_empty(&self) -> bool {
+        self.0.inside.borrow().is_empty()
+    }
+}
+
+impl State {
+    /// May call `id` enter now? If not, `waker` is woken when it may.
+    fn admits(&self, id: u64, is_root: bool, waker: &Waker) -> bool {
+        if self.kept.get() {
+            self.waiting.borrow_mut().push(waker.clone());
+            return false;
+        }
+        let mut roots = self.roots.borrow_mut();
+        let is_next = roots.front().is_none_or(|root| root.0 == id);
+        if is_root && !(is_next && self.inside.borrow().is_empty()) {
+            match roots.iter_mut().find(|root| root.0 == id) {
+                Some(root) => root.1.clone_from(waker),
+                None => roots.push_back((id, waker.clone())),
+            }
+            return false;
+        }
+        if is_root && !roots.is_empty() {
+            roots.pop_front();
+        }
+        true
+    }
+
+    fn keep(&self, kept: bool) {
+        self.kept.set(kept);
+        if !kept {
+            self.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn is_innermost(&self, id: u64) -> bool {
+        self.inside.borrow().last().is_some_and(|inside| inside.id == id)
+    }
+
+    /// Changes the entry of call `id`, which is inside.
+    fn with_entry(&self, id: u64, change: impl FnOnce(&mut Inside)) {
+        if let Some(inside) = self.inside.borrow_mut().iter_mut().find(|inside| inside.id == id) {
+            change(inside);
+        }
+    }
+
+    /// The innermost has ended: ends those below it whose calls were dropped meanwhile, then lets
+    /// the next one go on.
+    fn leave(&self) {
+        self.inside.borrow_mut().pop();
+        self.keep(false);
+        loop {
+            // A fiber that ends here may enter nothing, but it may release what takes borrows.
+            let dropped = match self.inside.borrow_mut().last_mut() {
+                Some(inside) => match inside.dropped.take() {
+                    Some(dropped) => dropped,
+                    None => return inside.waker.take().into_iter().for_each(Waker::wake),
+                },
+                None => break,
+            };
+            // The trace that is told is that of the call that ended by itself.
+            let trace = take_last_trace();
+            drop(dropped);
+            LAST_TRACE.set(trace);
+            self.inside.borrow_mut().pop();
+        }
+        if let Some((_, waker)) = self.roots.borrow().front() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// A call that has not entered is gone.
+    fn forget(&self, id: u64) {
+        let mut roots = self.roots.borrow_mut();
+        let was_next = roots.front().is_some_and(|root| root.0 == id);
+        roots.retain(|root| root.0 != id);
+        if was_next
+            && self.inside.borrow().is_empty()
+            && let Some((_, waker)) = roots.front()
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+type Start<R> = Box<dyn FnOnce() -> Result<Fiber<R>>>;
+
+enum Stage<R: 'static> {
+    /// It waits to be let in. Its stack is not taken before that.
+    Outside(Start<R>),
+    Inside(Fiber<R>),
+    Over,
+}
+
+struct Entering<R: 'static> {
+    nest: Rc<State>,
+    id: u64,
+    is_root: bool,
+    stage: Stage<R>,
+}
+
+impl<R> Unpin for Entering<R> {}
+
+impl<R: 'static> Future for Entering<R> {
+    type Output = Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
+        let this = &mut *self;
+        if let Stage::Outside(_) = this.stage {
+            if !this.nest.admits(this.id, this.is_root, cx.waker()) {
+                return Poll::Pending;
+            }
+            let Stage::Outside(start) = mem::replace(&mut this.stage, Stage::Over) else {
+                return Poll::Pending;
+            };
+            match start() {
+                Ok(fiber) => this.stage = Stage::Inside(fiber),
+                Err(error) => {
+                    this.nest.forget(this.id);
+                    return Poll::Ready(Err(error));
+                }
+            }
+            let entry = Inside { id: this.id, waker: None, dropped: None };
+            this.nest.inside.borrow_mut().push(entry);
+        }
+        let Stage::Inside(fiber) = &mut this.stage else { return Poll::Pending };
+        if !this.nest.is_innermost(this.id) {
+            fiber.advance(cx);
+            this.nest.with_entry(this.id, |inside| inside.waker = Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        let result = Pin::new(&mut *fiber).poll(cx);
+        this.nest.kept.set(result.is_pending() && fiber.keeps_interpreter());
+        if result.is_ready() {
+            this.stage = Stage::Over;
+            this.nest.leave();
+        } else if !this.nest.kept.get() {
+            this.nest.keep(false);
+        }
+        result
+    }
+}
+
+impl<R: 'static> Drop for Entering<R> {
+    fn drop(&mut self) {
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Over => {}
+            Stage::Outside(_) => self.nest.forget(self.id),
+            Stage::Inside(fiber) if self.nest.is_innermost(self.id) => {
+                drop(fiber);
+                self.nest.leave();
+            }
+            Stage::Inside(fiber) => {
+                // Its frames lie below those of others: it is ended when they have gone. What it
+                // waits for ends now.
+                fiber.abandon();
+                self.nest.with_entry(self.id, |inside| inside.dropped = Some(Box::new(fiber)));
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a context does without having been called: timers, promises.
+
+use super::{Shared, context::Address};
+use crate::{error::Error, fiber};
+use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+/// The tasks of one context, which its actor polls beside its calls.
+#[derive(Default)]
+pub(crate) struct Background {
+    /// Those that were begun since the last poll. A task may begin others while it is polled.
+    begun: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
+    running: RefCell<FuturesUnordered<LocalBoxFuture<'static, ()>>>,
+    /// How many there are of both.
+    count: Cell<usize>,
+    /// The actor's.
+    waker: Cell<Option<Waker>>,
+    /// The context has ended: nothing begins any more.
+    closed: Cell<bool>,
+}
+
+/// Counts one task in its broker while it lives.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.tasks.send_modify(|count| *count += 1);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.tasks.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Background {
+    pub(crate) fn len(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Begins a task of the context at `address`.
+    pub(crate) fn spawn(&self, address: &Arc<Address>, task: LocalBoxFuture<'static, ()>) {
+        if self.closed.get() {
+            return;
+        }
+        let (counted, address) = (Counted::new(&address.shared), address.clone());
+        let task = async move {
+            let _counted = counted;
+            // A panic of an engine ends the task and not the context.
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                address.failed(Error::from_panic(&*panic));
+            }
+        };
+        self.count.set(self.count.get() + 1);
+        self.begun.borrow_mut().push(task.boxed_local());
+        self.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Polls all that can go on. It never ends.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>, address: &Address) -> Poll<()> {
+        self.waker.set(Some(cx.waker().clone()));
+        loop {
+            if fiber::turn_is_over(address.shared.limits.slice) {
+                // Tasks and calls together get one slice.
+                let _ = pin!(tokio::task::yield_now()).poll(cx);
+                return Poll::Pending;
+            }
+            let begun = self.begun.take();
+            let mut running = self.running.borrow_mut();
+            running.extend(begun);
+            match running.poll_next_unpin(cx) {
+                Poll::Ready(Some(())) => self.count.set(self.count.get().saturating_sub(1)),
+                Poll::Ready(None) | Poll::Pending if self.begun.borrow().is_empty() => {
+                    return Poll::Pending;
+                }
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Drops all tasks.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        // What a task does while it is dropped may come back here.
+        drop(self.begun.take());
+        drop(self.running.take());
+        self.count.set(0);
+    }
+}
