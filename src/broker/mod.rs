@@ -87,7 +87,7 @@ impl Broker {
         let function = match self.0.shared.directory.resolve(name) {
             Some(Resolved::Function(function)) => Ok(function),
             Some(Resolved::Data(data)) => {
-                let message = format!("`{name}` is no function but a {}", data.type_name());
+                let message = format!("`{name}` is no function but data: {}", data.type_name());
                 Err(Error::new(ErrorKind::Type, message))
             }
             Some(Resolved::Native(_)) => {

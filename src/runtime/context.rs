@@ -184,7 +184,10 @@ impl Address {
             Some(Value::Function(function)) => Ok(function),
             Some(data) => {
                 let kind = data.type_name();
-                Err(Error::new(ErrorKind::Type, format!("`{name}` is no function but a {kind}")))
+                Err(Error::new(
+                    ErrorKind::Type,
+                    format!("`{name}` is no function but data: {kind}"),
+                ))
             }
             // Closed before its names are gone, so a call that comes too late never finds that
             // nobody has the name.
@@ -246,7 +249,7 @@ impl ContextScope {
             Some(Resolved::Native(native)) => return Ok(Err(native)),
             Some(Resolved::Data(data)) => {
                 let kind = data.type_name();
-                (ErrorKind::Type, format!("`{name}` is no function but a {kind}"))
+                (ErrorKind::Type, format!("`{name}` is no function but data: {kind}"))
             }
             Some(Resolved::Namespace { .. }) | None => {
                 (ErrorKind::NotFound, format!("nothing is called `{name}`"))

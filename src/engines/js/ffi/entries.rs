@@ -76,10 +76,15 @@ fn named(state: &State, value: JSValue) -> Outcome<Class> {
 
 /// Is the name that of an element?
 pub(super) fn is_index(name: &Atom) -> Outcome<bool> {
-    let name = name.bytes()?;
-    let Ok(text) = std::str::from_utf8(&name) else { return Ok(false) };
-    // Also a number with leading zeros is a name like any other.
-    Ok(text.parse::<u32>().is_ok_and(|index| index < u32::MAX && index.to_string() == text))
+    Ok(names_an_element(&name.bytes()?))
+}
+
+/// The same for its bytes.
+pub(super) fn names_an_element(name: &[u8]) -> bool {
+    // A number with leading zeros is a name like any other.
+    std::str::from_utf8(name).is_ok_and(|text| {
+        text.parse::<u32>().is_ok_and(|index| index < u32::MAX && index.to_string() == text)
+    })
 }
 
 /// The keys and values of a Map, in turn.

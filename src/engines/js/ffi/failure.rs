@@ -4,7 +4,7 @@
 //! by a hidden property: rethrown, it is the same.
 
 use super::{
-    MOST_FRAMES, State, guarded, marshal, native, out_of_memory,
+    MOST_FRAMES, State, guarded, marshal, native, out_of_memory, push,
     value::{Atom, HIDDEN, Js, Outcome, PLAIN, Thrown, Val},
 };
 use crate::{
@@ -61,7 +61,7 @@ unsafe extern "C" fn get_trace(
         let error = linked(state, &state.js.share(this));
         let frames = error.map(|error| error.trace().iter().map(ToString::to_string).collect());
         let frames: Vec<String> = frames.unwrap_or_default();
-        marshal::push(state, &Value::list(frames))
+        push::push(state, &Value::list(frames))
     })
 }
 
@@ -115,8 +115,8 @@ pub(super) fn object(state: &State, error: Error) -> Outcome<Val> {
     js.define_str(&object, "kind", js.string(error.kind().as_str())?, HIDDEN)?;
     native::define_getter(js, &object, c"trace", &state.trace_of)?;
     let payload = error.payload();
-    if !payload.is_nil() && marshal::check(state, payload).is_ok() {
-        js.define_str(&object, "payload", marshal::push(state, payload)?, HIDDEN)?;
+    if !payload.is_nil() && push::check(state, payload).is_ok() {
+        js.define_str(&object, "payload", push::push(state, payload)?, HIDDEN)?;
         for (key, value) in payload.as_aggregate().into_iter().flat_map(|map| map.pairs()) {
             let Key::String(name) = key else { continue };
             let flags = match &**name {
@@ -125,7 +125,7 @@ pub(super) fn object(state: &State, error: Error) -> Outcome<Val> {
                 _ => PLAIN,
             };
             let name = js.atom(&String::from_utf8_lossy(name))?;
-            js.define(&object, &name, marshal::push(state, value)?, flags)?;
+            js.define(&object, &name, push::push(state, value)?, flags)?;
         }
     }
     // SAFETY: the box goes over to the link, whose finaliser frees it.

@@ -5,8 +5,9 @@
 
 use super::value::Atom;
 use super::{
-    State, failure, guarded, marshal,
+    State, failure, guarded,
     native::{self, Target},
+    push,
     timer::Family,
     value::{HIDDEN, Outcome, Thrown, Val},
 };
@@ -183,7 +184,7 @@ fn find(state: &State, object: JSValue, name: &Atom) -> Outcome<Option<Val>> {
             (native::function(state, target)?, false)
         }
         Some(Resolved::Namespace { fixed }) => (object_of_names(state, format!("{full}."))?, fixed),
-        Some(Resolved::Data(value)) => return marshal::push_checked(state, &value).map(Some),
+        Some(Resolved::Data(value)) => return push::push_checked(state, &value).map(Some),
     };
     if fixed {
         state.js.define(&object, name, found.clone(), HIDDEN)?;

@@ -1,4 +1,4 @@
-//! Values into JavaScript and out of it.
+//! Values out of JavaScript.
 //!
 //! Reading runs the script's own getters and proxies, which may do anything, also suspend; nothing
 //! is assumed about an object from one look to the next.
@@ -6,7 +6,7 @@
 use super::{
     State, entries, failure,
     native::{self, Target},
-    value::{Js, Outcome, PLAIN, Val, address, tag},
+    value::{Js, Outcome, Val, address, tag},
 };
 use crate::{
     engine::Callee,
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use rquickjs_sys::*;
 
 /// The largest number up to which all integers are exact: `Number.MAX_SAFE_INTEGER`.
-const MOST_SAFE: i64 = (1 << 53) - 1;
+pub(super) const MOST_SAFE: i64 = (1 << 53) - 1;
 
 /// What a slot of an array counts for against the limit of a value's size.
 const SLOT_BYTES: usize = 16;
@@ -70,12 +70,12 @@ fn number(number: f64) -> Value {
     }
 }
 
-fn too_large(state: &State) -> Error {
+pub(super) fn too_large(state: &State) -> Error {
     let limit = state.scope().limits().value_bytes;
     Error::new(ErrorKind::Range, format!("the value takes more than {limit} bytes"))
 }
 
-fn unrepresentable(message: impl Into<String>) -> Error {
+pub(super) fn unrepresentable(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unrepresentable, message)
 }
 
@@ -204,8 +204,14 @@ impl Reader<'_> {
                 self.array(&items)
             }
             entries::Class::Date if self.lenient => {
-                let text = self.caught(self.js().invoke(object, "toISOString", &[]))?;
-                self.read(text.raw())
+                // An invalid one has no text.
+                match self.js().invoke(object, "toISOString", &[]) {
+                    Ok(text) => self.read(text.raw()),
+                    Err(_) => {
+                        drop(self.js().catch());
+                        Ok(Value::Nil)
+                    }
+                }
             }
             entries::Class::Date => {
                 let message = "a Date cannot leave its context: pass getTime() or toISOString()";
@@ -287,6 +293,11 @@ impl Reader<'_> {
             let value = self.caught(js.get_index(entries.raw(), index + 1));
             let value = value.and_then(|value| self.read(value.raw()));
             let value = value.map_err(|error| error.at(key.segment()))?;
+            // `1` and `1n` are two keys here, but one outside.
+            if !self.lenient && aggregate.get(&key).is_some() {
+                let message = format!("a Map has the key {} twice", shown(&key));
+                return Err(unrepresentable(message));
+            }
             aggregate.insert(key, value);
         }
         Ok(aggregate.into())
@@ -413,148 +424,11 @@ pub(super) fn without_surrogates(bytes: &[u8]) -> String {
     }
 }
 
-/// May the value be pushed?
-///
-/// # Errors
-/// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to
-/// another broker, `unrepresentable` if a list has pairs with number keys or a key of an object is
-/// not UTF-8 (both only if the call is strict).
-pub(super) fn check(state: &State, value: &Value) -> Result<()> {
-    let limits = state.scope().limits();
-    match value {
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
-        Value::String(bytes) if bytes.len() > limits.value_bytes => Err(too_large(state)),
-        Value::String(_) => Ok(()),
-        Value::Function(function) => state.scope().admit(function),
-        Value::Aggregate(aggregate) => {
-            // This is also what bounds the recursions here and in `push`; a value may share its
-            // parts, and would be written out at each of their places.
-            value.check_depth(limits.value_depth)?;
-            if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
-                return Err(too_large(state));
-            }
-            let strict = state.scope().fidelity() == Fidelity::Strict;
-            check_parts(state, aggregate, strict)
-        }
-    }
-}
-
-fn check_parts(state: &State, aggregate: &Aggregate, strict: bool) -> Result<()> {
-    let part = |value: &Value| match value {
-        Value::Function(function) => state.scope().admit(function),
-        Value::Aggregate(aggregate) => check_parts(state, aggregate, strict),
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) | Value::String(_) => Ok(()),
-    };
-    for (index, value) in aggregate.array().iter().enumerate() {
-        part(value).map_err(|error| error.at(format_args!("[{index}]")))?;
-    }
-    for (key, value) in aggregate.pairs() {
-        match key {
-            Key::String(name) if strict && std::str::from_utf8(name).is_err() => {
-                return Err(unrepresentable("a property's name must be UTF-8"));
-            }
-            Key::Int(_) | Key::Real(_) if strict && !aggregate.array().is_empty() => {
-                let message = format!("a list cannot have a pair with the key {}", shown(key));
-                return Err(unrepresentable(message));
-            }
-            _ => part(value).map_err(|error| error.at(key.segment()))?,
-        }
-    }
-    Ok(())
-}
-
-fn shown(key: &Key) -> String {
+/// A key for a message.
+pub(super) fn shown(key: &Key) -> String {
     match key {
         Key::Int(int) => int.to_string(),
         Key::Real(real) => format!("{:?}", real.get()),
         Key::String(name) => String::from_utf8_lossy(name).into_owned(),
     }
-}
-
-/// Pushes a value after the checks that strictness asks for.
-pub(super) fn push_checked(state: &State, value: &Value) -> Outcome<Val> {
-    if let Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) = value {
-        return push(state, value);
-    }
-    match check(state, value) {
-        Ok(()) => push(state, value),
-        Err(error) => Err(failure::throw(state, error)),
-    }
-}
-
-/// A value that [`check`] has passed, as JavaScript's.
-pub(super) fn push(state: &State, value: &Value) -> Outcome<Val> {
-    let js = state.js;
-    match value {
-        Value::Nil => Ok(js.undefined()),
-        Value::Bool(bool) => Ok(js.plain(if *bool { JS_TRUE } else { JS_FALSE })),
-        Value::Int(int) => match i32::try_from(*int) {
-            Ok(small) => Ok(js.plain(JS_MKVAL(JS_TAG_INT, small))),
-            Err(_) if int.unsigned_abs() <= MOST_SAFE.unsigned_abs() => {
-                Ok(js.plain(__JS_NewFloat64(*int as f64)))
-            }
-            // SAFETY: the context lives.
-            Err(_) => js.own(unsafe { JS_NewBigInt64(js.0, *int) }),
-        },
-        Value::Real(real) => Ok(js.plain(JS_NewFloat64(*real))),
-        Value::String(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => js.string(text),
-            Err(_) => js.binary(bytes),
-        },
-        // One of our own comes home as itself.
-        Value::Function(function) if function.context() == state.scope().id() => {
-            match state.handles.borrow().get(&function.key()) {
-                Some(own) => Ok(own.clone()),
-                None => Ok(js.undefined()),
-            }
-        }
-        Value::Function(function) => {
-            native::function(state, Target::Callee(Callee::Function(function.clone())))
-        }
-        Value::Aggregate(aggregate) => push_aggregate(state, aggregate),
-    }
-}
-
-/// A value inside a container: there, nothing is null, as in JSON.
-fn push_item(state: &State, value: &Value) -> Outcome<Val> {
-    if value.is_nil() { Ok(state.js.plain(JS_NULL)) } else { push(state, value) }
-}
-
-fn push_aggregate(state: &State, aggregate: &Aggregate) -> Outcome<Val> {
-    let js = state.js;
-    let is_list = aggregate.kind() != Kind::Map || !aggregate.array().is_empty();
-    let has_numbers = || aggregate.pairs().any(|(key, _)| !matches!(key, Key::String(_)));
-    if !is_list && has_numbers() {
-        return push_map(state, aggregate);
-    }
-    let object = match is_list {
-        true => {
-            let items = aggregate.array().iter().map(|item| push_item(state, item));
-            js.array(items.collect::<Outcome<_>>()?)?
-        }
-        false => js.object()?,
-    };
-    for (key, value) in aggregate.pairs() {
-        let Key::String(name) = key else { continue };
-        let name = js.atom(&String::from_utf8_lossy(name))?;
-        js.define(&object, &name, push_item(state, value)?, PLAIN)?;
-    }
-    Ok(object)
-}
-
-fn push_map(state: &State, aggregate: &Aggregate) -> Outcome<Val> {
-    let js = state.js;
-    let constructor = js.get(&js.global()?, c"Map")?;
-    // SAFETY: all live through the call, which has no arguments.
-    let map =
-        js.own(unsafe { JS_CallConstructor(js.0, constructor.raw(), 0, std::ptr::null_mut()) })?;
-    for (key, value) in aggregate.pairs() {
-        let key = match key {
-            Key::Int(int) => push(state, &Value::Int(*int))?,
-            Key::Real(real) => push(state, &Value::Real(real.get()))?,
-            Key::String(name) => js.string(&String::from_utf8_lossy(name))?,
-        };
-        js.invoke(&map, "set", &[key, push_item(state, value)?])?;
-    }
-    Ok(map)
 }

@@ -20,6 +20,7 @@ mod marshal;
 mod module;
 mod native;
 mod promise;
+mod push;
 mod run;
 mod timer;
 mod value;

@@ -1,7 +1,7 @@
 //! Functions that calog gives to JavaScript: natives, exports, function values, builtins.
 
 use super::{
-    Classes, State, failure, guarded, marshal, out_of_memory, promise,
+    Classes, State, failure, guarded, marshal, out_of_memory, promise, push,
     value::{HIDDEN, Js, Outcome, Thrown, Val},
 };
 use crate::{
@@ -101,7 +101,7 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
         }
     };
     match outcome {
-        Ok(value) => marshal::push_checked(state, &value),
+        Ok(value) => push::push_checked(state, &value),
         Err(error) => Err(failure::throw(state, error)),
     }
 }

@@ -2,8 +2,9 @@
 //! were rejected.
 
 use super::{
-    State, failure, guarded, marshal,
+    State, failure, guarded,
     native::{self, Target},
+    push,
     run::Finish,
     value::{Outcome, Val},
 };
@@ -65,8 +66,8 @@ pub(super) fn begin(state: &State, operation: Operation) -> Outcome<Val> {
 pub(super) fn settled(state: &State, outcome: Result<Value>) -> Outcome<Val> {
     let js = state.js;
     let (value, rejected) =
-        match outcome.and_then(|value| marshal::check(state, &value).map(|()| value)) {
-            Ok(value) => (marshal::push(state, &value)?, false),
+        match outcome.and_then(|value| push::check(state, &value).map(|()| value)) {
+            Ok(value) => (push::push(state, &value)?, false),
             Err(error) => (failure::object(state, error)?, true),
         };
     // SAFETY: the value lives through the call.
@@ -79,9 +80,9 @@ pub(super) fn settle(state: &State, id: u64, outcome: Result<Value>) {
         return;
     };
     let js = state.js;
-    let checked = outcome.and_then(|value| marshal::check(state, &value).map(|()| value));
+    let checked = outcome.and_then(|value| push::check(state, &value).map(|()| value));
     let settled = match checked {
-        Ok(value) => match marshal::push(state, &value) {
+        Ok(value) => match push::push(state, &value) {
             Ok(value) => js.call(&resolve, &js.undefined(), &[value]),
             Err(_) => {
                 let reason = js.catch();

@@ -1,7 +1,7 @@
 //! One entry into the interpreter, from begin to end.
 
 use super::{
-    Call, State, failure, guarded, marshal, module, promise, timer,
+    Call, State, failure, guarded, marshal, module, promise, push, timer,
     value::{Js, Outcome, Thrown, Val},
     with_call,
 };
@@ -222,8 +222,8 @@ impl State {
         let function = self.handles.borrow().get(&key).cloned();
         let function =
             function.ok_or_else(|| Error::new(ErrorKind::Dead, "the function was released"))?;
-        let push = |value: &Value| marshal::push_checked(self, value);
-        let args = args.iter().map(push).collect::<Outcome<Vec<_>>>();
+        let push = |(index, value)| push::push_argument(self, index, value);
+        let args = (1..).zip(args).map(push).collect::<Outcome<Vec<_>>>();
         let called = args.and_then(|args| self.js.call(&function, &self.js.undefined(), &args));
         match called {
             Ok(result) => Ok((result, Finish::Value)),

@@ -320,7 +320,9 @@ fn check_parts(state: &State, aggregate: &Aggregate) -> Result<()> {
         Value::Aggregate(aggregate) => check_parts(state, aggregate),
         Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) | Value::String(_) => Ok(()),
     };
-    aggregate.array().iter().try_for_each(part)?;
+    for (index, value) in (1..).zip(aggregate.array()) {
+        part(value).map_err(|error| error.at(format_args!("[{index}]")))?;
+    }
     let length = aggregate.array().len();
     for (key, value) in aggregate.pairs() {
         if let Key::Int(i) = key

@@ -377,8 +377,8 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
                 let count = c_int::try_from(args.len()).unwrap_or(c_int::MAX);
                 luaL_checkstack(l, count.saturating_add(4), c"too many arguments".as_ptr());
                 lua_rawgeti(l, LUA_REGISTRYINDEX, key.cast_signed());
-                for arg in args {
-                    native::push_checked(state, l, arg);
+                for (index, arg) in (1..).zip(args) {
+                    native::push_argument(state, l, index, arg);
                 }
                 count
             }

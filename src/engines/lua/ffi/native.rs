@@ -179,13 +179,13 @@ fn drop_outcome() {
 }
 
 /// Pushes an argument of a call into the script, after the checks that strictness asks for. Raises.
-pub(super) unsafe fn push_checked(state: &State, l: L, value: &Value) {
+pub(super) unsafe fn push_argument(state: &State, l: L, index: usize, value: &Value) {
     // SAFETY: `check_argument` drops what it makes before it returns; the rest has no destructor.
     unsafe {
         if marshal::push_scalar(l, value) {
             return;
         }
-        if !check_argument(state, value) {
+        if !check_argument(state, index, value) {
             failure::push_outcome(l);
             lua_error(l);
         }
@@ -194,11 +194,11 @@ pub(super) unsafe fn push_checked(state: &State, l: L, value: &Value) {
 }
 
 /// Leaves the error, if there is one, as the outcome. Never raises.
-fn check_argument(state: &State, value: &Value) -> bool {
+fn check_argument(state: &State, index: usize, value: &Value) -> bool {
     match marshal::check(state, value) {
         Ok(()) => true,
         Err(error) => {
-            settle(Err(error));
+            settle(Err(error.at(format_args!("args[{index}]"))));
             false
         }
     }
