@@ -17,6 +17,21 @@ const LOOPS: &str = "
 ";
 const EXPOSE: &str = "expose('calls', calls) expose('hops', hops) expose('waits', waits)";
 
+const JS_LOOPS: &str = "
+    function calls(n) { let s = 0; for (let i = 1; i <= n; i++) s = add(s, i); return s }
+    function hops(n) { let s = 0; for (let i = 1; i <= n; i++) s = inc(i); return s }
+";
+const JS_EXPOSE: &str = "expose('calls_js', calls); expose('hops_js', hops)";
+
+/// A JavaScript context with its loops.
+fn javascript(runtime: &Runtime, broker: &Broker) -> Context {
+    runtime.block_on(async {
+        let context = broker.open("js").worker(0).await.unwrap();
+        context.eval::<()>(&format!("{JS_LOOPS} {JS_EXPOSE}; undefined")).await.unwrap();
+        context
+    })
+}
+
 /// A broker of one worker, a context with the loops and one that exports `inc`.
 fn contexts(runtime: &Runtime, workers: usize) -> (Broker, Context) {
     runtime.block_on(async {
@@ -52,6 +67,27 @@ fn bare() -> (mlua::Lua, mlua::Function, mlua::Function) {
     let calls = lua.globals().get("calls").unwrap();
     let inc = lua.load("return function(x) return x + 1 end").eval().unwrap();
     (lua, calls, inc)
+}
+
+/// The same loop with bare rquickjs.
+fn bare_js() -> (rquickjs::Runtime, rquickjs::Context) {
+    let js = rquickjs::Runtime::new().unwrap();
+    let context = rquickjs::Context::full(&js).unwrap();
+    context.with(|ctx| {
+        let add = rquickjs::Function::new(ctx.clone(), |a: f64, b: f64| a + b).unwrap();
+        ctx.globals().set("add", add).unwrap();
+        ctx.eval::<(), _>(JS_LOOPS).unwrap();
+    });
+    (js, context)
+}
+
+fn direct_js(context: &rquickjs::Context, n: u64) -> Duration {
+    context.with(|ctx| {
+        let calls: rquickjs::Function<'_> = ctx.globals().get("calls").unwrap();
+        let start = Instant::now();
+        calls.call::<_, f64>((n as f64,)).unwrap();
+        start.elapsed()
+    })
 }
 
 fn direct_loop(calls: &mlua::Function, n: u64) -> Duration {
@@ -136,6 +172,21 @@ fn ratios() {
     let n = 10_000;
     let hop = ratio(|| script(&runtime, &caller, "hops", n), || direct_calls(&inc, n), n);
     print("context to context, one worker / direct mlua call", 25.0, hop);
+
+    let (broker, caller) = contexts(&runtime, 1);
+    let js = javascript(&runtime, &broker);
+    let (_js, bare) = bare_js();
+    let n = 100_000;
+    let native = ratio(|| script(&runtime, &js, "calls_js", n), || direct_js(&bare, n), n);
+    print("sync native from JavaScript / through bare rquickjs", 1.5, native);
+    let n = 10_000;
+    let hop = ratio(|| script(&runtime, &js, "hops_js", n), || direct_calls(&inc, n), n);
+    print("JavaScript to Lua, one worker / direct mlua call", 30.0, hop);
+    runtime.block_on(js.eval::<()>("expose('inc_js', x => x + 1); undefined")).unwrap();
+    let far = "expose('hops_far', function(n) for i = 1, n do inc_js(i) end return n end)";
+    runtime.block_on(caller.eval::<()>(far)).unwrap();
+    let hop = ratio(|| script(&runtime, &caller, "hops_far", n), || direct_calls(&inc, n), n);
+    print("Lua to JavaScript, one worker / direct mlua call", 30.0, hop);
 }
 
 fn main() {

@@ -58,8 +58,7 @@ impl Nest {
     ) -> impl Future<Output = Result<R>> + use<R, F> {
         let id = self.0.next.get() + 1;
         self.0.next.set(id);
-        let start: Start<R> = Box::new(move || spawn(f));
-        Entering { nest: self.0.clone(), id, is_root, stage: Stage::Outside(start) }
+        Entering { nest: self.0.clone(), id, is_root, stage: Stage::Outside(f) }
     }
 
     /// Is nothing inside the interpreter?
@@ -147,25 +146,23 @@ impl State {
     }
 }
 
-type Start<R> = Box<dyn FnOnce() -> Result<Fiber<R>>>;
-
-enum Stage<R: 'static> {
+enum Stage<R: 'static, F> {
     /// It waits to be let in. Its stack is not taken before that.
-    Outside(Start<R>),
+    Outside(F),
     Inside(Fiber<R>),
     Over,
 }
 
-struct Entering<R: 'static> {
+struct Entering<R: 'static, F> {
     nest: Rc<State>,
     id: u64,
     is_root: bool,
-    stage: Stage<R>,
+    stage: Stage<R, F>,
 }
 
-impl<R> Unpin for Entering<R> {}
+impl<R, F> Unpin for Entering<R, F> {}
 
-impl<R: 'static> Future for Entering<R> {
+impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Future for Entering<R, F> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
@@ -174,10 +171,10 @@ impl<R: 'static> Future for Entering<R> {
             if !this.nest.admits(this.id, this.is_root, cx.waker()) {
                 return Poll::Pending;
             }
-            let Stage::Outside(start) = mem::replace(&mut this.stage, Stage::Over) else {
+            let Stage::Outside(f) = mem::replace(&mut this.stage, Stage::Over) else {
                 return Poll::Pending;
             };
-            match start() {
+            match spawn(f) {
                 Ok(fiber) => this.stage = Stage::Inside(fiber),
                 Err(error) => {
                     this.nest.forget(this.id);
@@ -205,7 +202,7 @@ impl<R: 'static> Future for Entering<R> {
     }
 }
 
-impl<R: 'static> Drop for Entering<R> {
+impl<R: 'static, F> Drop for Entering<R, F> {
     fn drop(&mut self) {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Over => {}

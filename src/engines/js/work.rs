@@ -23,19 +23,13 @@ fn enter(
     owner: Rc<Owner>,
     job: Job,
 ) -> impl Future<Output = Result<Ran>> + use<> {
-    /// Whatever an entry leaves, also one that was cut off, is run by the pump.
-    struct Leaving(Rc<State>);
-    impl Drop for Leaving {
-        fn drop(&mut self) {
-            pump_later(&self.0);
-        }
-    }
-    let (inside, leaving) = (state.clone(), Leaving(state.clone()));
-    let entry = state.nest().enter(is_root, move || inside.run(job, owner));
-    async move {
-        let _leaving = leaving;
-        entry.await
-    }
+    let inside = state.clone();
+    state.nest().enter(is_root, move || {
+        let result = inside.run(job, owner);
+        // Whatever an entry leaves, also one that was cut off, is run by the pump.
+        pump_later(&inside);
+        result
+    })
 }
 
 /// A call from its begin to its answer.

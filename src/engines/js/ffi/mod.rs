@@ -15,6 +15,7 @@
 
 mod entries;
 mod failure;
+mod handles;
 mod lookup;
 mod marshal;
 mod module;
@@ -68,7 +69,7 @@ pub(super) struct State {
     /// The folder of the script, for `import`.
     folder: RefCell<Option<PathBuf>>,
     /// Functions that somebody holds a handle to.
-    handles: RefCell<HashMap<u64, Val>>,
+    handles: RefCell<handles::Handles>,
     /// What settles the promises of `.async` calls that are under way.
     promises: RefCell<HashMap<u64, promise::Settlers>>,
     timers: RefCell<HashMap<u64, timer::Timer>>,
@@ -269,13 +270,12 @@ impl State {
 
     /// A handle for a function of this context.
     fn reference(&self, function: Val) -> Function {
-        let key = self.number();
-        self.handles.borrow_mut().insert(key, function);
+        let key = self.handles.borrow_mut().insert(function);
         self.scope().function(key)
     }
 
     pub(super) fn release(&self, key: u64) {
-        let released = self.handles.borrow_mut().remove(&key);
+        let released = self.handles.borrow_mut().remove(key);
         // Not under the borrow: what it frees may run finalisers.
         drop(released);
     }

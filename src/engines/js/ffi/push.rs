@@ -116,7 +116,7 @@ pub(super) fn push(state: &State, value: &Value) -> Outcome<Val> {
         },
         // One of our own comes home as itself.
         Value::Function(function) if function.context() == state.scope().id() => {
-            match state.handles.borrow().get(&function.key()) {
+            match state.handles.borrow().get(function.key()) {
                 Some(own) => Ok(own.clone()),
                 None => Ok(js.undefined()),
             }

@@ -219,7 +219,7 @@ impl State {
     }
 
     fn call(&self, key: u64, args: &[Value]) -> Result<(Val, Finish)> {
-        let function = self.handles.borrow().get(&key).cloned();
+        let function = self.handles.borrow().get(key).cloned();
         let function =
             function.ok_or_else(|| Error::new(ErrorKind::Dead, "the function was released"))?;
         let push = |(index, value)| push::push_argument(self, index, value);
