@@ -1,5 +1,5 @@
-//! What an idle context holds, counted by the allocator beside a bare mlua state in the same run.
-#![cfg(feature = "lua")]
+//! What an idle context holds, counted beside a bare interpreter in the same run.
+#![cfg(all(feature = "lua", feature = "js"))]
 #![allow(
     missing_docs,
     unsafe_code,
@@ -7,10 +7,13 @@
     reason = "a test with a counting allocator"
 )]
 
-use calog::Broker;
+use calog::{Broker, Context};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 /// Counts the live bytes of the whole process.
@@ -39,34 +42,67 @@ static ALLOCATOR: Counting = Counting;
 const CONTEXTS: usize = 200;
 const MOST_OVERHEAD: usize = 8 << 10;
 
-/// C-211: an idle Lua context, with its mailbox, task and sandbox, costs at most 8 KiB more than a bare
-/// mlua state.
-#[test]
-fn an_idle_context_is_little_more_than_a_bare_state() {
-    let before = LIVE.load(Relaxed);
-    let bare: Vec<_> = (0..CONTEXTS).map(|_| mlua::Lua::new()).collect();
-    let bare_each = (LIVE.load(Relaxed) - before) / CONTEXTS;
-    drop(bare);
+/// Only one test counts at a time.
+static TURN: Mutex<()> = Mutex::new(());
 
+/// What a context holds when it is idle, and after one call: what Rust's allocator counts, and what
+/// `interpreter` counts of its own.
+fn each(language: &str, one: &str, interpreter: impl AsyncFn(&Context) -> usize) -> (usize, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     let broker = Broker::builder().build_inline(&local).unwrap();
     local.block_on(&runtime, async {
         // What is allocated once per broker or worker is there before the count begins.
-        let warm = broker.open("lua").await.unwrap();
+        let warm = broker.open(language).await.unwrap();
         warm.eval::<()>("expose('warm', print)").await.unwrap();
         let before = LIVE.load(Relaxed);
         let mut contexts = Vec::new();
         for _ in 0..CONTEXTS {
-            contexts.push(broker.open("lua").await.unwrap());
+            contexts.push(broker.open(language).await.unwrap());
         }
-        let idle_each = (LIVE.load(Relaxed) - before) / CONTEXTS;
+        let idle = (LIVE.load(Relaxed) - before) / CONTEXTS + interpreter(&contexts[0]).await;
         for context in &contexts {
-            context.eval::<i64>("return 1").await.unwrap();
+            context.eval::<i64>(one).await.unwrap();
         }
-        let used_each = (LIVE.load(Relaxed) - before) / CONTEXTS;
-        println!("bare {bare_each}, idle {idle_each}, after one call {used_each} bytes each");
-        assert!(idle_each <= bare_each + MOST_OVERHEAD, "{idle_each} > {bare_each} + 8 KiB");
-        assert!(used_each <= bare_each + MOST_OVERHEAD, "{used_each} > {bare_each} + 8 KiB");
-    });
+        let used = (LIVE.load(Relaxed) - before) / CONTEXTS + interpreter(&contexts[0]).await;
+        (idle, used)
+    })
+}
+
+fn assert_little_more(language: &str, bare: usize, (idle, used): (usize, usize)) {
+    println!("{language}: bare {bare}, idle {idle}, after one call {used} bytes each");
+    assert!(idle <= bare + MOST_OVERHEAD, "{language}: {idle} > {bare} + 8 KiB");
+    assert!(used <= bare + MOST_OVERHEAD, "{language}: {used} > {bare} + 8 KiB");
+}
+
+/// C-211: an idle Lua context, with its mailbox, task and sandbox, costs at most 8 KiB more than a
+/// bare mlua state. Lua's own memory comes from Rust's allocator.
+#[test]
+fn an_idle_lua_context_is_little_more_than_a_bare_state() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = LIVE.load(Relaxed);
+    let bare: Vec<_> = (0..CONTEXTS).map(|_| mlua::Lua::new()).collect();
+    let bare_each = (LIVE.load(Relaxed) - before) / CONTEXTS;
+    drop(bare);
+    assert_little_more("lua", bare_each, each("lua", "return 1", async |_| 0));
+}
+
+/// C-211: the same for JavaScript beside a bare runtime with its full context. QuickJS counts its
+/// own memory, which comes from C.
+#[test]
+fn an_idle_javascript_context_is_little_more_than_a_bare_one() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = LIVE.load(Relaxed);
+    let bare: Vec<_> = (0..CONTEXTS)
+        .map(|_| {
+            let runtime = rquickjs::Runtime::new().unwrap();
+            let context = rquickjs::Context::full(&runtime).unwrap();
+            (context, runtime)
+        })
+        .collect();
+    let own = usize::try_from(bare[0].1.memory_usage().malloc_size).unwrap();
+    let bare_each = (LIVE.load(Relaxed) - before) / CONTEXTS + own;
+    drop(bare);
+    let own = async |context: &Context| context.usage().await.unwrap().memory_bytes;
+    assert_little_more("js", bare_each, each("js", "1", own));
 }
