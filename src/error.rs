@@ -6,6 +6,9 @@ use std::{fmt, str::FromStr};
 /// The result of everything in calog that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The payload of a `load` error for a text that ended too early.
+pub(crate) const INCOMPLETE: &str = "incomplete";
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
         /// What went wrong, as one word that is the same in Rust and in every script.
@@ -70,7 +73,8 @@ kinds! {
     Busy = "busy",
     /// The operation does not exist here. Never ran.
     Unsupported = "unsupported",
-    /// A script could not be read or compiled. Never ran.
+    /// A script could not be read or compiled. Never ran. The payload is the text `incomplete` if
+    /// the script ended too early, so that more of it could make it complete.
     Load = "load",
     /// A native panicked. Ran in part; the worker lives on.
     Panicked = "panicked",

@@ -1,6 +1,6 @@
 //! Fibers: how a synchronous interpreter waits.
 //!
-//! A script call runs on a stack of its own (1 MiB, pooled per thread). The [`Fiber`] is a future:
+//! A script call runs on a stack of its own (2 MiB, pooled per thread). The [`Fiber`] is a future:
 //! polling it runs the script; when the script waits, the fiber suspends back to whoever polled it,
 //! and no thread is blocked. Code on the fiber waits with [`block_on`]; a preempted script passes
 //! through [`yield_now`].
@@ -51,10 +51,11 @@ use std::{
 };
 
 /// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
-/// under nested pattern matching and 431 KiB was the high water mark, so 1 MiB leaves half unused;
-/// in a debug build C is not optimised and takes several times as much. The pages are touched on
-/// demand; an idle stack costs one.
-pub const STACK_BYTES: usize = if cfg!(debug_assertions) { 4 << 20 } else { 1 << 20 };
+/// under nested pattern matching and 431 KiB was the high water mark. JavaScript has one, and spends
+/// most of the stack on recursion of scripts, about 700 bytes a call. In a debug build C is not
+/// optimised and takes several times as much. The pages are touched on demand; an idle stack costs
+/// one.
+pub const STACK_BYTES: usize = if cfg!(debug_assertions) { 8 << 20 } else { 2 << 20 };
 
 /// How long a cancelled script may compute in its `__close` handlers and `finally` blocks before it
 /// is ended at its next instruction. It is the thread's own time, not the clock's: on a busy

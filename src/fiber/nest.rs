@@ -127,7 +127,14 @@ impl State {
             LAST_TRACE.set(trace);
             self.inside.borrow_mut().pop();
         }
-        if let Some((_, waker)) = self.roots.borrow().front() {
+        self.wake_root();
+    }
+
+    /// Lets the next root look whether it may enter.
+    fn wake_root(&self) {
+        if self.inside.borrow().is_empty()
+            && let Some((_, waker)) = self.roots.borrow().front()
+        {
             waker.wake_by_ref();
         }
     }
@@ -137,11 +144,9 @@ impl State {
         let mut roots = self.roots.borrow_mut();
         let was_next = roots.front().is_some_and(|root| root.0 == id);
         roots.retain(|root| root.0 != id);
-        if was_next
-            && self.inside.borrow().is_empty()
-            && let Some((_, waker)) = roots.front()
-        {
-            waker.wake_by_ref();
+        drop(roots);
+        if was_next {
+            self.wake_root();
         }
     }
 }
@@ -177,7 +182,7 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Future for Entering<R, F> {
             match spawn(f) {
                 Ok(fiber) => this.stage = Stage::Inside(fiber),
                 Err(error) => {
-                    this.nest.forget(this.id);
+                    this.nest.wake_root();
                     return Poll::Ready(Err(error));
                 }
             }

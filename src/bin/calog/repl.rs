@@ -205,7 +205,7 @@ impl Session {
     }
 }
 
-/// Evaluates `text` as an expression or, if it is none, as statements.
+/// Evaluates `text` in the session's context of the language.
 async fn attempt(
     setup: &Setup,
     contexts: &mut HashMap<String, Context>,
@@ -222,47 +222,12 @@ async fn attempt(
         }
     };
     // A name that is no file's begins with `=`.
-    let name = format!("={name}");
-    match context.eval_as(&name, &format!("return {text}")).await {
-        Err(expression) if is_uncompiled(&expression) => {
-            match context.eval_as(&name, text).await {
-                // The beginning of an expression need not be that of a statement: more lines may
-                // follow.
-                Err(error) if is_uncompiled(&error) && is_incomplete(&expression) => {
-                    Err(expression)
-                }
-                result => result,
-            }
-        }
-        result => result,
-    }
+    context.eval_as(&format!("={name}"), text).await
 }
 
-/// Did the input not even compile? Then nothing of it has run, and it may be tried in another way.
-/// An error of kind `load` that the input met while it ran has come a longer way.
-fn is_uncompiled(error: &Error) -> bool {
-    error.kind() == ErrorKind::Load && error.trace().len() <= 1
-}
-
-/// Could more lines make the input complete? It did not compile, and the message says that the text
-/// ended too early. Each language has words of its own for that:
-///
-/// - Lua: `'end' expected near <eof>`, and quotes around it after an open comment or long string.
+/// Could more lines make the input complete? An error of kind `load` that the input met while it ran
+/// has come a longer way than one of the input itself.
 fn is_incomplete(error: &Error) -> bool {
-    let message = error.message().trim_end().trim_end_matches('\'');
-    is_uncompiled(error) && message.ends_with("<eof>")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_input_that_ends_too_early_is_incomplete() {
-        let load = |message: &str| Error::new(ErrorKind::Load, message);
-        assert!(is_incomplete(&load("input 1:1: 'end' expected near <eof>")));
-        assert!(is_incomplete(&load("input 1:2: unfinished long comment near '<eof>'")));
-        assert!(!is_incomplete(&load("input 1:1: unexpected symbol near '='")));
-        assert!(!is_incomplete(&Error::raised("near <eof>")));
-    }
+    let is_load = error.kind() == ErrorKind::Load && error.trace().len() <= 1;
+    is_load && error.payload().as_str() == Some("incomplete")
 }

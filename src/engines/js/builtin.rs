@@ -17,8 +17,10 @@ pub(super) struct Part {
     pub(super) builtin: Builtin,
 }
 
-pub(super) const PARTS: [Part; 1] =
-    [Part { names: &["console", "print"], text: include_str!("console.js"), builtin: write }];
+pub(super) const PARTS: [Part; 2] = [
+    Part { names: &["console", "print"], text: include_str!("console.js"), builtin: write },
+    Part { names: &["TextEncoder", "TextDecoder"], text: include_str!("text.js"), builtin: decode },
+];
 
 /// The function of the engine itself that is called `name`.
 pub(super) fn find(name: &str) -> Option<Builtin> {
@@ -63,6 +65,16 @@ fn call(state: &State, args: &mut [Value]) -> Step {
         }
     };
     state.scope().call(&callee, args)
+}
+
+/// The text of bytes; if it must be UTF-8 throughout, anything else is an error.
+fn decode(_: &State, args: &mut [Value]) -> Step {
+    let [Value::String(bytes), Value::Bool(fatal)] = args else { return wrong("expected bytes") };
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Step::Ready(Ok(Value::String(bytes.clone()))),
+        Err(_) if *fatal => wrong("the bytes are not UTF-8"),
+        Err(_) => Step::Ready(Ok(String::from_utf8_lossy(bytes).into_owned().into())),
+    }
 }
 
 fn write(state: &State, args: &mut [Value]) -> Step {

@@ -8,7 +8,7 @@ use super::{
     value::{Atom, HIDDEN, Js, Outcome, PLAIN, Thrown, Val},
 };
 use crate::{
-    error::{Error, ErrorKind, Frame},
+    error::{Error, ErrorKind, Frame, INCOMPLETE},
     fiber,
     value::{Key, Value},
 };
@@ -227,7 +227,7 @@ fn from_value(state: &State, thrown: &Val) -> Error {
 }
 
 /// The error of a text that does not compile, or whose imports do not.
-pub(super) fn not_compiled(state: &State, _: Thrown) -> Error {
+pub(super) fn not_compiled(state: &State, _: Thrown, source: &str) -> Error {
     let thrown = state.js.catch();
     let is_syntax = text(state, &thrown, c"name").as_deref() == Some("SyntaxError");
     if !is_syntax || linked(state, &thrown).is_some() {
@@ -235,13 +235,43 @@ pub(super) fn not_compiled(state: &State, _: Thrown) -> Error {
     }
     let frames = frames(state, &thrown);
     let message = text(state, &thrown, c"message").unwrap_or_default();
+    let stack = text(state, &thrown, c"stack").unwrap_or_default();
     drop_pending(state);
+    let early = ends_too_early(source, &message, &stack);
     let place = frames.last().map(|frame| match frame.line {
         Some(line) => format!("{}:{line}: ", frame.script),
         None => format!("{}: ", frame.script),
     });
     let message = format!("{}{message}", place.unwrap_or_default());
-    Error::new(ErrorKind::Load, message).called_from(frames)
+    let error = Error::new(ErrorKind::Load, message).called_from(frames);
+    if early { error.with_payload(INCOMPLETE.into()) } else { error }
+}
+
+/// Could more text make `source` complete? It could if the parser stumbled at its end, or inside of
+/// something that has begun and not ended. A plain string cannot go on in the next line.
+fn ends_too_early(source: &str, message: &str, stack: &str) -> bool {
+    let Some(place) = stack.lines().next().and_then(place) else { return false };
+    let (line, column) = place;
+    let rest: String = source
+        .split_inclusive('\n')
+        .skip(line.saturating_sub(1))
+        .enumerate()
+        .flat_map(|(index, text)| {
+            text.chars().skip(if index == 0 { column.saturating_sub(1) } else { 0 })
+        })
+        .collect();
+    match message {
+        "unexpected end of comment" => true,
+        "unexpected end of string" => rest.starts_with('`') || source.matches('`').count() % 2 == 1,
+        _ => rest.trim().is_empty(),
+    }
+}
+
+/// Line and column of a frame's text.
+fn place(frame: &str) -> Option<(usize, usize)> {
+    let mut parts = frame.trim_end_matches(')').rsplitn(3, ':');
+    let column = parts.next()?.parse().ok()?;
+    Some((parts.next()?.parse().ok()?, column))
 }
 
 /// The frames that an Error tells of, in call order: those of this entry alone.

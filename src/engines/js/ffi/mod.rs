@@ -49,8 +49,9 @@ use std::{
 };
 use value::{Atom, Js, Val};
 
-/// What the deepest check of a frame may overlook, as QuickJS asks only now and then.
-const STACK_MARGIN: usize = 48 << 10;
+/// The part of a fiber's stack that is left to natives and to values on their way in and out, which
+/// have no check of their own; scripts recurse in the rest.
+const STACK_MARGIN: usize = fiber::STACK_BYTES / 4;
 
 /// How much stack code may use that runs on no fiber: only what opens the context.
 const OPENING_STACK: usize = 256 << 10;

@@ -29,10 +29,13 @@ pub(super) struct Rejected {
     pub(super) reason: Val,
 }
 
+/// Taken by whoever answers.
+type Sender = Rc<Cell<Option<oneshot::Sender<Result<Value>>>>>;
+
 /// Where the outcome of a promise goes, to whichever of its two handlers is called.
 #[derive(Clone)]
 pub(super) struct Answer {
-    sender: Rc<Cell<Option<oneshot::Sender<Result<Value>>>>>,
+    sender: Sender,
     finish: Finish,
     /// The handler for the fulfilled promise, or the one for the rejected.
     fulfilled: bool,
@@ -42,11 +45,28 @@ impl Answer {
     /// The handler is called with the promise's result.
     pub(super) fn give(&self, state: &State, result: &Val) {
         let Some(sender) = self.sender.take() else { return };
-        let _ = sender.send(match self.fulfilled {
-            true => state.finished(result, self.finish),
+        let answer = match self.fulfilled {
+            true => {
+                let mut finish = self.finish;
+                match state.awaited(result.clone(), &mut finish) {
+                    // What a script ends with may be a promise in turn.
+                    Ok(inner) if is_promise(&inner) => {
+                        self.sender.set(Some(sender));
+                        return watch_with(state, &inner, finish, &self.sender);
+                    }
+                    Ok(inner) => state.finished(&inner, finish),
+                    Err(thrown) => Err(failure::take(state, thrown)),
+                }
+            }
             false => Err(failure::describe_thrown(state, result)),
-        });
+        };
+        let _ = sender.send(answer);
     }
+}
+
+pub(super) fn is_promise(value: &Val) -> bool {
+    // SAFETY: asks for the class of a live value.
+    unsafe { JS_IsPromise(value.raw()) }
 }
 
 /// A promise for what `operation` ends with.
@@ -112,7 +132,20 @@ pub(super) fn watch(
     finish: Finish,
 ) -> Outcome<oneshot::Receiver<Result<Value>>> {
     let (sender, receiver) = oneshot::channel();
-    let sender = Rc::new(Cell::new(Some(sender)));
+    then(state, promise, finish, &Rc::new(Cell::new(Some(sender))))?;
+    Ok(receiver)
+}
+
+/// The same with an answer that somebody waits for already.
+fn watch_with(state: &State, promise: &Val, finish: Finish, sender: &Sender) {
+    if let Err(thrown) = then(state, promise, finish, sender) {
+        let error = failure::take(state, thrown);
+        sender.take().into_iter().for_each(|sender| drop(sender.send(Err(error.clone()))));
+    }
+}
+
+/// Adds the two handlers of an answer to a promise.
+fn then(state: &State, promise: &Val, finish: Finish, sender: &Sender) -> Outcome<()> {
     let handler = |fulfilled| {
         let answer = Answer { sender: sender.clone(), finish, fulfilled };
         native::function(state, Target::Answer(answer))
@@ -122,7 +155,7 @@ pub(super) fn watch(
     drop(state.js.own(unsafe {
         JS_PromiseThen(state.js.0, promise.raw(), on_fulfilled.raw(), on_rejected.raw())
     })?);
-    Ok(receiver)
+    Ok(())
 }
 
 /// The rejection of a promise has found somebody.

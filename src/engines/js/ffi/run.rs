@@ -185,10 +185,6 @@ impl State {
     }
 
     fn load(&self, source: Source) -> Result<(Val, Finish)> {
-        if source.text.trim().is_empty() {
-            let message = format!("{}: the script is empty", source.name);
-            return Err(Error::new(ErrorKind::Load, message));
-        }
         let shown = source.name.trim_start_matches('=');
         let name = CString::new(shown)
             .map_err(|_| Error::new(ErrorKind::Load, "the script's name contains a NUL"))?;
@@ -200,10 +196,19 @@ impl State {
             true => JS_EVAL_TYPE_MODULE,
             false => JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_ASYNC,
         };
-        let compiled = self
-            .js
-            .eval(&source.text, &name, kind | JS_EVAL_FLAG_COMPILE_ONLY)
-            .map_err(|thrown| failure::not_compiled(self, thrown))?;
+        let compile = |text: &str| self.js.eval(text, &name, kind | JS_EVAL_FLAG_COMPILE_ONLY);
+        // What begins as an object may be one, to somebody who wants the value.
+        let as_object = match source.wants_result && source.text.trim_start().starts_with('{') {
+            true => {
+                compile(&format!("({}\n)", source.text)).map_err(|_| drop(self.js.catch())).ok()
+            }
+            false => None,
+        };
+        let compiled = match as_object {
+            Some(compiled) => compiled,
+            None => compile(&source.text)
+                .map_err(|thrown| failure::not_compiled(self, thrown, &source.text))?,
+        };
         let finish = match is_module {
             // SAFETY: reads a field of a plain value. The module lives as long as the context.
             true => Finish::Module(unsafe { JS_VALUE_GET_PTR(compiled.raw()) }.cast()),
@@ -232,9 +237,8 @@ impl State {
     }
 
     /// The result of an entry: a value, or what waits for a promise.
-    fn finish(&self, value: &Val, finish: Finish) -> Result<Ran> {
-        // SAFETY: asks for the class of a live value.
-        if !unsafe { JS_IsPromise(value.raw()) } {
+    fn finish(&self, value: &Val, mut finish: Finish) -> Result<Ran> {
+        if !promise::is_promise(value) {
             return self.finished(value, finish).map(Ran::Value);
         }
         // SAFETY: it is a promise.
@@ -242,7 +246,9 @@ impl State {
         // SAFETY: as above; without a result it is undefined.
         let result = || self.js.own(unsafe { JS_PromiseResult(self.js.0, value.raw()) });
         match state {
-            FULFILLED => match result() {
+            FULFILLED => match result().and_then(|result| self.awaited(result, &mut finish)) {
+                // What a script ends with may be a promise in turn.
+                Ok(result) if promise::is_promise(&result) => self.finish(&result, finish),
                 Ok(result) => self.finished(&result, finish).map(Ran::Value),
                 Err(thrown) => Err(failure::take(self, thrown)),
             },
@@ -260,15 +266,24 @@ impl State {
         }
     }
 
+    /// What a fulfilled promise stands for: that of a script holds the value of its last expression
+    /// in an object.
+    pub(super) fn awaited(&self, result: Val, finish: &mut Finish) -> Outcome<Val> {
+        match finish {
+            Finish::Script => {
+                *finish = Finish::Value;
+                self.js.get(&result, c"value")
+            }
+            Finish::Value | Finish::Nothing | Finish::Module(_) => Ok(result),
+        }
+    }
+
     /// The value of a result that is no promise any more.
     pub(super) fn finished(&self, value: &Val, finish: Finish) -> Result<Value> {
         match finish {
             Finish::Nothing => Ok(Value::Nil),
-            Finish::Value => marshal::read(self, value.raw()).map_err(|error| error.at("result")),
-            Finish::Script => {
-                let inner = self.js.get(value, c"value");
-                let inner = inner.map_err(|thrown| failure::take(self, thrown))?;
-                marshal::read(self, inner.raw()).map_err(|error| error.at("result"))
+            Finish::Value | Finish::Script => {
+                marshal::read(self, value.raw()).map_err(|error| error.at("result"))
             }
             Finish::Module(module) => {
                 module::expose(self, module)?;

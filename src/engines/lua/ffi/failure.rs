@@ -5,7 +5,7 @@
 
 use super::{Call, L, State, key, marshal, native, with_call};
 use crate::{
-    error::{Error, ErrorKind, Frame, Result},
+    error::{Error, ErrorKind, Frame, INCOMPLETE, Result},
     fiber::{self, Control},
     value::Value,
 };
@@ -183,7 +183,15 @@ pub(in crate::engines::lua) fn syntax_error(name: &str, message: String) -> Erro
     let line = message.split(':').skip(1).find_map(|part| part.parse().ok());
     let mut frame = Frame::script("lua", name);
     frame.line = line;
-    Error::new(ErrorKind::Load, message).called_from(vec![frame])
+    let early = ends_too_early(message.as_bytes());
+    let error = Error::new(ErrorKind::Load, message).called_from(vec![frame]);
+    if early { error.with_payload(INCOMPLETE.into()) } else { error }
+}
+
+/// Does the message of the parser say that more text could make the text complete? Lua says so of
+/// what it met last, with quotes around it after an open comment or long string.
+pub(super) fn ends_too_early(message: &[u8]) -> bool {
+    message.ends_with(b"<eof>") || message.ends_with(b"'<eof>'")
 }
 
 /// The name of the script that a call loads.

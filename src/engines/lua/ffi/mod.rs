@@ -117,7 +117,7 @@ struct Thread {
 /// What a call runs.
 pub(super) enum Job {
     /// The top level of a script.
-    Load { source: Source, name: CString },
+    Load { source: Source, name: CString, expression: Option<String> },
     /// A function of the registry.
     Call { key: u64, args: Vec<Value> },
 }
@@ -137,7 +137,9 @@ impl Job {
         let prefix = if source.name.starts_with('=') { "" } else { "@" };
         let name = CString::new(format!("{prefix}{}", source.name))
             .map_err(|_| Error::new(ErrorKind::Load, "the script's name contains a NUL"))?;
-        Ok(Self::Load { source, name })
+        // Somebody who wants the value may write only an expression.
+        let expression = source.wants_result.then(|| format!("return {}", source.text));
+        Ok(Self::Load { source, name, expression })
     }
 }
 
@@ -363,13 +365,25 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
         let state = State::of(l);
         lua_settop(l, 0);
         let count = match &call.job {
-            Job::Load { source, name } => {
-                let text = source.text.as_ptr().cast();
-                let name = name.as_ptr();
-                let status = luaL_loadbufferx(l, text, source.text.len(), name, c"t".as_ptr());
-                if status != LUA_OK {
-                    call.not_loaded.set(status);
-                    lua_error(l);
+            Job::Load { source, name, expression } => {
+                let load = |text: &str| {
+                    let (start, name) = (text.as_ptr().cast(), name.as_ptr());
+                    luaL_loadbufferx(l, start, text.len(), name, c"t".as_ptr())
+                };
+                if !expression.as_ref().is_some_and(|text| load(text) == LUA_OK) {
+                    // If an expression was tried, what is wrong with it is on the stack now.
+                    let status = load(&source.text);
+                    if status != LUA_OK {
+                        // The beginning of an expression need not be that of a statement.
+                        if expression.is_some() && failure::ends_too_early(marshal::bytes(l, 1)) {
+                            lua_settop(l, 1);
+                        }
+                        call.not_loaded.set(status);
+                        lua_error(l);
+                    }
+                    if expression.is_some() {
+                        lua_remove(l, 1);
+                    }
                 }
                 0
             }
