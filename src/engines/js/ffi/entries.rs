@@ -27,14 +27,15 @@ pub(super) enum Class {
 pub(super) fn class_of(state: &State, object: &Val) -> Outcome<Class> {
     let js = state.js;
     let mut target = object.clone();
-    // SAFETY: each asks for the class of a live object. A proxy's target is a count of its own, and
-    // null once the proxy is revoked.
+    // SAFETY: each asks for the class of a live object. A proxy's target is a count of its own.
     unsafe {
         while JS_IsProxy(target.raw()) {
-            target = js.own(JS_GetProxyTarget(js.0, target.raw()))?;
-            if !target.is_object() {
+            // Asking throws if the proxy was revoked, and for no other reason.
+            let Ok(next) = js.own(JS_GetProxyTarget(js.0, target.raw())) else {
+                drop(js.catch());
                 return Ok(Class::Other("revoked Proxy".into()));
-            }
+            };
+            target = next;
         }
         let (value, is_proxy) = (target.raw(), target.address() != object.address());
         if JS_IsArray(value) {

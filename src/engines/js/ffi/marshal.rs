@@ -317,7 +317,9 @@ impl Reader<'_> {
         };
         let made = match made {
             Ok(Value::Int(int)) => return Ok(Some(Key::Int(int))),
-            Ok(Value::Real(real)) => Key::real(real).map(Some),
+            Ok(Value::Real(real)) => {
+                Key::real(real).map(Some).map_err(|_| unrepresentable("NaN cannot be a key"))
+            }
             Ok(_) => {
                 let what = match key.tag() {
                     JS_TAG_OBJECT if self.js().is_function(key.raw()) => "a function",
