@@ -11,6 +11,7 @@
 use crate::{
     error::{Error, ErrorKind, Result},
     fiber::Operation,
+    fidelity::Rule,
     id::ContextId,
     limits::{Fidelity, Limits},
     native::{Caller, Native, Step},
@@ -38,6 +39,12 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// Whatever keeps the interpreter from starting; the context is then not opened.
     fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>>;
+
+    /// How values cross into the language and out of it, rule by rule, with samples. Whoever adds
+    /// rules here should also test them.
+    fn fidelity(&self) -> &'static [Rule] {
+        &[]
+    }
 }
 
 /// Whether calls of one interpreter that wait may finish in any order.

@@ -47,7 +47,7 @@
 //! - [`Limits`], [`Permissions`] and [`Fidelity`] say what a context may use and reach, and how strict
 //!   values are.
 //! - [`native`] and [`engine`] are the contracts for Rust functions and for languages; [`fiber`] is how a
-//!   synchronous interpreter waits.
+//!   synchronous interpreter waits; [`fidelity`] is how values cross, as a table for each language.
 //!
 //! # Promises
 //!
@@ -71,6 +71,7 @@ pub mod engine;
 mod engines;
 mod error;
 pub mod fiber;
+pub mod fidelity;
 mod host;
 mod id;
 mod limits;

@@ -18,6 +18,7 @@ const MODULES: &[(&str, u8)] = &[
     ("permissions", 0),
     ("error", 0),
     ("value", 0),
+    ("fidelity", 1),
     ("chain", 1),
     ("fiber", 1),
     ("native", 1),

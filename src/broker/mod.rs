@@ -13,6 +13,7 @@ pub use open::Open;
 use crate::{
     engine::Resolved,
     error::{Error, ErrorKind, Result},
+    fidelity::Rule,
     id::ContextId,
     runtime::Runtime,
     value::{FromValue, IntoArgs, Value},
@@ -136,6 +137,23 @@ impl Broker {
     /// The engines, in the order of their registration: name and extensions.
     pub fn engines(&self) -> impl Iterator<Item = (&str, &[&str])> {
         self.0.shared.engines.iter().map(|engine| (engine.name(), engine.extensions()))
+    }
+
+    /// How values cross into each language and out of it: the name of the engine and its rules, in
+    /// the order of registration. An engine without rules tells nothing.
+    ///
+    /// ```
+    /// use calog::{Broker, fidelity::Direction};
+    /// let broker = Broker::builder().build()?;
+    /// for (engine, rules) in broker.fidelity() {
+    ///     for rule in rules.iter().filter(|rule| rule.direction() == Direction::Out) {
+    ///         println!("{engine}: {}, {}, is {} outside", rule.about, rule.sample, rule.strict);
+    ///     }
+    /// }
+    /// # Ok::<(), calog::Error>(())
+    /// ```
+    pub fn fidelity(&self) -> impl Iterator<Item = (&str, &'static [Rule])> {
+        self.0.shared.engines.iter().map(|engine| (engine.name(), engine.fidelity()))
     }
 
     /// Waits until no script has anything left to do by itself: no timer, no promise under way.

@@ -52,6 +52,26 @@ the next line, until it is complete or an empty line ends it. What is local to a
 Ctrl-C cancels what runs. From a pipe, lines are read without prompts:
   printf '1 + 1\\n' | calog repl";
 
+const FIDELITY: &str = "\
+A value that goes from one script to another leaves the one language and enters the other. For each
+language there are two tables, whose rows are samples that the tests of calog hold:
+
+  out of a script    the value of EXPRESSION, and what arrives outside
+  into a script      a VALUE, and an expression that is true of what the script sees as v
+
+Outside, a value is written so:
+  nil  true  1 (an integer)  1.0 (a real)  \"text\"  b\"\\xff\" (bytes that are no text)
+  [1, 2] (a list)  {\"a\": 1} (a map)  [1]{\"a\": 2} (both in one)  Function(..)
+
+STRICT   what becomes of it unless somebody chooses otherwise: what the other side lacks is an error
+         of that KIND, written 'error: KIND'
+LENIENT  the same in a call that prefers the nearest value to an error (calog run --lenient);
+         'same' where it makes no difference
+
+Examples:
+  calog fidelity                         every language
+  calog fidelity lua                     only Lua";
+
 /// Run scripts in several languages as one program.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -70,6 +90,9 @@ pub(crate) enum Command {
     Repl(Repl),
     /// List the languages and their file extensions
     Engines,
+    /// Tell how values cross from one language to another
+    #[command(after_help = FIDELITY)]
+    Fidelity(Fidelity),
 }
 
 #[derive(Args, Debug)]
@@ -94,6 +117,13 @@ pub(crate) struct Repl {
     /// Do not keep what was typed for the next session
     #[arg(long)]
     pub(crate) no_history: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Fidelity {
+    /// Only this language, as 'calog engines' names it
+    #[arg(value_name = "LANGUAGE")]
+    pub(crate) language: Option<String>,
 }
 
 /// What both ways to run scripts have in common.

@@ -4,6 +4,7 @@
 //! It uses only the public face of the library, so it is also an example of a host.
 
 mod args;
+mod fidelity;
 mod input;
 mod pretty;
 mod repl;
@@ -15,7 +16,7 @@ mod stop;
 mod text;
 mod units;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Fidelity};
 use calog::{Broker, Result};
 use clap::{
     Parser,
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(run) => run::run(run),
         Command::Repl(repl) => repl::run(repl),
+        Command::Fidelity(Fidelity { language }) => tables(language.as_deref()),
         Command::Engines => engines(),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
@@ -62,7 +64,27 @@ fn engines() -> Result<u8> {
     for (name, extensions) in broker.engines() {
         list += &format!("{name:<12} .{}\n", extensions.join(" ."));
     }
-    match io::stdout().write_all(list.as_bytes()) {
+    print(&list)
+}
+
+/// Tells how values cross into `language` and out of it, or into all languages.
+fn tables(language: Option<&str>) -> Result<u8> {
+    match fidelity::tables(language)? {
+        Some(tables) => print(&tables),
+        None => {
+            let name = text::clean(language.unwrap_or_default());
+            // If stderr is closed, there is nowhere to say so.
+            let _ = writeln!(
+                io::stderr(),
+                "error: no language is called `{name}`; `calog engines` lists them"
+            );
+            Ok(2)
+        }
+    }
+}
+
+fn print(text: &str) -> Result<u8> {
+    match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(stop::BROKEN_PIPE),
         result => result.map(|()| 0).map_err(Into::into),
     }

@@ -5,11 +5,13 @@
 
 mod builtin;
 mod ffi;
+mod fidelity;
 
 use crate::{
     engine::{Engine, Interpreter, Overlap, Scope, Source},
     error::Result,
     fiber::{self, Turn},
+    fidelity::Rule,
     value::Value,
 };
 use ffi::{Job, State};
@@ -31,6 +33,10 @@ impl Engine for Lua {
 
     fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>> {
         Ok(Rc::new(Instance { state: State::open(scope)?, turn: Turn::default() }))
+    }
+
+    fn fidelity(&self) -> &'static [Rule] {
+        fidelity::RULES
     }
 }
 
