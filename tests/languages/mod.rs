@@ -6,7 +6,9 @@
 #![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use calog::{Aggregate, Broker, Context, Key, Kind, Value};
+pub mod through;
+
+use calog::{Aggregate, Broker, Context, Fidelity, Key, Kind, Value};
 use std::{
     fmt::Write,
     future::{Future, IntoFuture},
@@ -32,6 +34,16 @@ pub struct Language {
     pub value: fn(&str) -> String,
     /// An expression for the function of `v` whose result is that of an expression.
     pub function: fn(&str) -> String,
+    /// A script with what the tests of pairs call; `ME`, `OTHER` and `THIRD` stand for names.
+    pub kit: &'static str,
+    /// What comes back of a value that enters the language and leaves it again.
+    pub through: fn(&Value, Fidelity) -> through::Back,
+}
+
+/// What comes back of `value` from a script of `engine`, or the kind of the error.
+pub fn through(engine: &str, value: &Value, fidelity: Fidelity) -> through::Back {
+    through::within_the_cap(value)?;
+    (language(engine).through)(value, fidelity)
 }
 
 /// The language of the engine `name`.
@@ -42,6 +54,8 @@ pub fn language(name: &str) -> &'static Language {
             Language {
                 value: |expression| format!("return ({expression})"),
                 function: |expression| format!("function(v) return ({expression}) end"),
+                kit: include_str!("kit.lua"),
+                through: through::lua,
             },
         ),
         (
@@ -49,6 +63,8 @@ pub fn language(name: &str) -> &'static Language {
             Language {
                 value: |expression| format!("({expression})"),
                 function: |expression| format!("(v) => ({expression})"),
+                kit: include_str!("kit.js"),
+                through: through::js,
             },
         ),
     ];
