@@ -110,8 +110,9 @@ const SAFE: i64 = (1 << 53) - 1;
 /// JavaScript has numbers, which are reals, and tells lists from maps.
 ///
 /// - An integral real of no more than 53 bits comes back as an int, but minus zero stays a real.
-/// - Keys that are no UTF-8, and pairs of a mix whose keys are numbers, have no counterpart: strict
-///   refuses them; lenient writes U+FFFD into the first, and leaves the second out.
+/// - Keys that are no UTF-8, and pairs of a mix whose keys are numbers, indexes as text or `length`
+///   have no counterpart: strict refuses them; lenient writes U+FFFD into the first, and leaves the
+///   others out.
 pub fn js(value: &Value, fidelity: Fidelity) -> Back {
     let aggregate = match value {
         Value::Real(real) => return Ok(number(*real)),
@@ -126,24 +127,29 @@ pub fn js(value: &Value, fidelity: Fidelity) -> Back {
         out.push(js(value, fidelity)?);
     }
     for (key, value) in aggregate.pairs() {
-        let key = match key {
-            Key::String(bytes) => match String::from_utf8_lossy(bytes) {
-                text if text.as_bytes() == bytes => Some(key.clone()),
-                _ if fidelity == Fidelity::Strict => return Err(ErrorKind::Unrepresentable),
-                text => Some(Key::from(text.into_owned())),
-            },
-            Key::Int(_) | Key::Real(_) if !is_mix => Some(key.clone()),
-            Key::Int(_) | Key::Real(_) if fidelity == Fidelity::Strict => {
-                return Err(ErrorKind::Unrepresentable);
-            }
+        let value = js(value, fidelity)?;
+        let name = match key {
+            Key::String(bytes) => Some(String::from_utf8_lossy(bytes)),
             Key::Int(_) | Key::Real(_) => None,
         };
-        let value = js(value, fidelity)?;
-        if let Some(key) = key {
-            out.insert(key, value);
+        let is_changed = name.as_ref().is_some_and(|name| Key::from(&**name) != *key);
+        let is_taken = is_mix && name.as_ref().is_none_or(|name| is_of_an_array(name));
+        match name {
+            _ if (is_changed || is_taken) && fidelity == Fidelity::Strict => {
+                return Err(ErrorKind::Unrepresentable);
+            }
+            _ if is_taken => {}
+            Some(name) => drop(out.insert(&*name, value)),
+            None => drop(out.insert(key.clone(), value)),
         }
     }
     Ok(out.into())
+}
+
+/// Is it the name of a property that every array has for itself: an index, or `length`?
+fn is_of_an_array(name: &str) -> bool {
+    let is_index = |index: u32| index < u32::MAX && index.to_string() == name;
+    name == "length" || name.parse().is_ok_and(is_index)
 }
 
 fn number(real: f64) -> Value {

@@ -129,6 +129,11 @@ pub(super) const RULES: &[Rule] = &[
     out("a proxy of an object", "new Proxy({ a: 1 }, { get: () => 2 })", "{\"a\": 2}"),
     out("a proxy of an array", "new Proxy([1, 2], {})", "[1, 2]"),
     throws("a proxy that throws", "new Proxy({}, { ownKeys() { throw new Error('no') } })"),
+    no_way(
+        "a proxy that was revoked",
+        "(() => { const p = Proxy.revocable({}, {}); p.revoke(); return p.proxy })()",
+        "nil",
+    ),
     out("a boxed number", "Object(1)", "1"),
     out("a boxed string", "Object('s')", "\"s\""),
     out("a boxed boolean", "Object(false)", "false"),
@@ -148,6 +153,7 @@ pub(super) const RULES: &[Rule] = &[
     no_way("an object as a key", "new Map([[{}, 1], ['a', 2]])", "{\"a\": 2}"),
     no_way("a function as a key", "new Map([[() => 1, 1], ['a', 2]])", "{\"a\": 2}"),
     no_way("a symbol as a key", "new Map([[Symbol('s'), 1], ['a', 2]])", "{\"a\": 2}"),
+    no_way("two keys that are one", "new Map([[1, 'a'], [1n, 'b']])", "{1: \"b\"}"),
     // Depth, sharing, cycles.
     out("arrays in objects in arrays", "[[], { a: [1] }]", "[[], {\"a\": [1]}]"),
     out("nested to the cap", NEST_64, "[[[[[[[[[[[[[[[[…]]]]]]]]]]]]]]]]"),
@@ -169,6 +175,7 @@ pub(super) const RULES: &[Rule] = &[
         "{\"name\": \"Error\", \"message\": \"no\", \"cause\": \"why\", \"code\": 7}",
     ),
     no_way("a Date", "new Date(0)", "\"1970-01-01T00:00:00.000Z\""),
+    no_way("a Date without a time", "new Date(NaN)", "nil"),
     no_way("a regular expression", "/a/", "nil"),
     no_way("a Promise in a list", "[Promise.resolve(1)]", "[nil]"),
     no_way("a WeakMap", "new WeakMap()", "nil"),
@@ -314,6 +321,20 @@ pub(super) const RULES: &[Rule] = &[
         Fails(ErrorKind::Unrepresentable),
     )
     .lenient(Is("v.length === 1 && Object.keys(v).length === 1 && v[0] === 'element'")),
+    Rule::enters(
+        "both, with the name of an index",
+        "[10]{\"0\": 1}",
+        || table(Kind::Both, vec![10.into()], [("0".into(), 1.into())]),
+        Fails(ErrorKind::Unrepresentable),
+    )
+    .lenient(Is("v.length === 1 && v[0] === 10")),
+    Rule::enters(
+        "both, with the name length",
+        "[10]{\"length\": 0}",
+        || table(Kind::Both, vec![10.into()], [("length".into(), 0.into())]),
+        Fails(ErrorKind::Unrepresentable),
+    )
+    .lenient(Is("v.length === 1 && v[0] === 10")),
     Rule::enters(
         "a key that is not UTF-8",
         "{b\"\\xff\": 1}",
