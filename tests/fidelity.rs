@@ -57,11 +57,12 @@ async fn wrong_way_in(
         Outcome::Is(holds) => holds,
         Outcome::Fails(_) => "true",
     };
-    let source = format!("expose('holds', {})", (language(context.name()).function)(holds));
+    let name = format!("{}.holds", context.name());
+    let source = format!("expose('{name}', {})", (language(context.name()).function)(holds));
     if let Err(error) = within(context.eval::<()>(&source)).await {
         return Some(format!("{holds}: {error:?}"));
     }
-    let result = within(context.call::<Value>("holds", (value,)).fidelity(fidelity)).await;
+    let result = within(context.call::<Value>(&name, (value,)).fidelity(fidelity)).await;
     match (result, outcome) {
         (Ok(Value::Bool(true)), Outcome::Is(_)) => None,
         (Err(error), Outcome::Fails(kind)) => wrong_error(&error, kind, ""),

@@ -84,7 +84,7 @@ pub(super) const RULES: &[Rule] = &[
     out("an empty string", "''", "\"\""),
     out("a text that looks like a number", "'42'", "\"42\""),
     out("an embedded NUL", "'a\\0b'", "\"a\\0b\""),
-    out("a pair of surrogates", "'\\ud83d\\ude00'", "\"\u{1f600}\""),
+    out("a pair of surrogates", "'\\ud834\\udd1e'", "\"\u{1d11e}\""),
     no_way("a lone surrogate", "'a\\ud800b'", "\"a\u{fffd}b\""),
     no_way("a lone surrogate in a key", "({ '\\ud800': 1 })", "{\"\u{fffd}\": 1}"),
     no_way("a symbol", "Symbol('s')", "nil"),
@@ -226,9 +226,9 @@ pub(super) const RULES: &[Rule] = &[
     enters("text", "\"na\u{ef}ve\"", || "na\u{ef}ve".into(), "v === 'na\u{ef}ve'"),
     enters(
         "text beyond 16 bits",
-        "\"\u{1f600}\"",
-        || "\u{1f600}".into(),
-        "v === '\\ud83d\\ude00' && v.length === 2",
+        "\"\u{1d11e}\"",
+        || "\u{1d11e}".into(),
+        "v === '\\ud834\\udd1e' && v.length === 2",
     ),
     enters("an embedded NUL", "\"a\\0b\"", || "a\0b".into(), "v === 'a\\0b' && v.length === 3"),
     enters(

@@ -5,12 +5,14 @@
 
 mod builtin;
 mod ffi;
+mod fidelity;
 mod owner;
 mod work;
 
 use crate::{
     engine::{Chain, Engine, Interpreter, Overlap, Scope, Source},
     error::Result,
+    fidelity::Rule,
     value::Value,
 };
 use ffi::{Job, State};
@@ -32,6 +34,10 @@ impl Engine for JavaScript {
 
     fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>> {
         Ok(Rc::new(Instance { state: State::open(scope)? }))
+    }
+
+    fn fidelity(&self) -> &'static [Rule] {
+        fidelity::RULES
     }
 }
 
