@@ -65,7 +65,7 @@ async fn wrong_way_in(
     let result = within(context.call::<Value>(&name, (value,)).fidelity(fidelity)).await;
     match (result, outcome) {
         (Ok(Value::Bool(true)), Outcome::Is(_)) => None,
-        (Err(error), Outcome::Fails(kind)) => wrong_error(&error, kind, ""),
+        (Err(error), Outcome::Fails(kind)) => wrong_error(&error, kind, "args[1]"),
         (result, _) => Some(format!("{outcome} was foretold, and it is {result:?}")),
     }
 }

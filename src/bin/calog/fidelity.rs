@@ -68,7 +68,8 @@ fn print(rows: &[Row], out: &mut String) {
     }
 }
 
-/// How wide each column is: as its widest cell, but the widest give way until a line fits.
+/// How wide each column is: as its widest cell, but while a line does not fit, that column gives
+/// way where this makes the table the least longer.
 fn widths(rows: &[Row]) -> [usize; 4] {
     let most = WIDTH - 3 * GAP.len();
     let mut widths = [NARROWEST; 4];
@@ -78,11 +79,32 @@ fn widths(rows: &[Row]) -> [usize; 4] {
         }
     }
     while widths.iter().sum::<usize>() > most {
-        if let Some(widest) = widths.iter_mut().max() {
-            *widest -= 1;
-        }
+        let narrower = (0..widths.len()).filter(|column| widths[*column] > NARROWEST);
+        let narrower = narrower.map(|column| {
+            let mut widths = widths;
+            widths[column] -= 1;
+            widths
+        });
+        let Some(best) = narrower.min_by_key(|widths| length(rows, widths)) else { break };
+        widths = best;
     }
     widths
+}
+
+/// How many lines the rows take, where a word that is broken counts extra; and of two that
+/// take as many, the one with the more even columns counts as shorter.
+fn length(rows: &[Row], widths: &[usize; 4]) -> (usize, usize) {
+    const BROKEN: usize = 2;
+    let mut length = 0;
+    for row in rows {
+        let cells = row.iter().zip(widths);
+        length += cells.clone().map(|(text, width)| wrap(text, *width).len()).max().unwrap_or(1);
+        let is_long = |(text, width): &(&String, &usize)| {
+            text.split(' ').any(|word| word.chars().count() > **width)
+        };
+        length += BROKEN * cells.filter(is_long).count();
+    }
+    (length, widths.iter().map(|width| width * width).sum())
 }
 
 /// `text` in lines of no more than `width` characters, broken at spaces where there are some.
