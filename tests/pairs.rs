@@ -10,6 +10,7 @@ use calog::{
     Broker, Builder, Context, Error, ErrorKind, Fidelity, Function, Key, Kind, Result, Value,
     fidelity::Sample,
 };
+use futures::future::join_all;
 use languages::*;
 use proptest::{
     prelude::*,
@@ -302,6 +303,22 @@ async fn calls_nest_and_end_in_a_depth_error() {
         }
         // The limit is that of a chain, not of what is left over.
         assert_eq!(a.call::<i64>("bounce", (100,)).await.unwrap(), 100, "{names}");
+    })
+    .await;
+}
+
+// C-111, C-112, C-117: calls that have nothing to do with each other go across at once, from both
+// ends, and none waits for ever.
+#[tokio::test]
+async fn unrelated_calls_cross_each_other() {
+    every_pair(async |Pair { names, a, b, .. }| {
+        let roots = (0..40).map(|n| {
+            let (side, depth) = (if n % 2 == 0 { a } else { b }, n % 9);
+            async move { (side.call::<i64>("bounce", (depth,)).await, depth) }
+        });
+        for (result, depth) in join_all(roots).await {
+            assert_eq!(result.unwrap(), depth, "{names}");
+        }
     })
     .await;
 }
