@@ -166,6 +166,7 @@ pub(super) const RULES: &[Rule] = &[
     no_way("a cycle", CYCLE, "[nil]"),
     // Everything else.
     out("a function", "() => 1", "Function(..)"),
+    out("an async function", "async () => 1", "Function(..)"),
     out("a class", "class {}", "Function(..)"),
     out("a function of the library", "Math.max", "Function(..)"),
     out("an error", "new TypeError('no')", "{\"name\": \"TypeError\", \"message\": \"no\"}"),
@@ -173,6 +174,11 @@ pub(super) const RULES: &[Rule] = &[
         "an error with a cause and fields",
         "Object.assign(new Error('no', { cause: 'why' }), { code: 7 })",
         "{\"name\": \"Error\", \"message\": \"no\", \"cause\": \"why\", \"code\": 7}",
+    ),
+    out(
+        "an error of calog",
+        "(() => { try { call('nobody') } catch (e) { return e } })()",
+        "{\"kind\": \"not_found\", \"message\": \"nothing is called `nobody`\"}",
     ),
     no_way("a Date", "new Date(0)", "\"1970-01-01T00:00:00.000Z\""),
     no_way("a Date without a time", "new Date(NaN)", "nil"),
