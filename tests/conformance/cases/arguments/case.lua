@@ -1,0 +1,23 @@
+-- Arguments are counted and never made to fit: a text is no number, and nothing passes silently.
+local function try(f, ...)
+  local ok, e = pcall(f, ...)
+  if ok then print("fine") else print(e.kind .. ": " .. e.message) end
+end
+try(host.add)
+try(host.add, 1)
+try(host.add, 1, 2, 3)
+try(host.add, "1", 2)
+try(host.add, 1, true)
+try(host.add, nil, 2)
+try(host.add, {1}, 2)
+try(host.add, function() end, 2)
+try(host.chars, 7)
+try(host.half, "0.5")
+try(host.apply, "host.add")
+try(host.keys, {1, 2})
+try(host.keys, 1)
+try(host.fail, "no such kind", "")
+print(host.count())
+print(host.count(nil))
+print(host.count(1, nil, 3))
+print(host.count(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20))

@@ -1,0 +1,2 @@
+expose("mirror", function(bytes) return bytes end)
+expose("length", function(bytes) return #bytes end)

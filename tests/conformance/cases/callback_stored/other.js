@@ -1,0 +1,5 @@
+let bell;
+expose("keep", (f) => {
+  bell = f;
+});
+expose("ring", (x) => bell(x));

@@ -1,0 +1,7 @@
+export function enter(f) {
+  try {
+    return f();
+  } finally {
+    host.cleaned("other");
+  }
+}

@@ -1,0 +1,17 @@
+-- When a context closes, its functions are dead and its names are free.
+local function try(f, ...)
+  local ok, e = pcall(f, ...)
+  print(ok and "fine" or e.kind)
+end
+local made = make()
+print(work())
+print(made())
+print(fact)
+host.close("other")
+try(made)
+try(call, "work")
+print(pcall(function() return work() end) and "there" or "not there")
+print(host.show(call(host.echo, 1)))
+expose("work", function() return "worked here" end)
+print(work())
+try(made)

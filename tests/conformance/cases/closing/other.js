@@ -1,0 +1,3 @@
+export const work = () => "worked";
+export const make = () => () => "made";
+export const fact = 7;

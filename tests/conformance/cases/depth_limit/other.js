@@ -1,0 +1,1 @@
+export const back = (n) => dive(n + 1);

@@ -1,0 +1,1 @@
+expose("back", function(n) return dive(n + 1) end)

@@ -1,0 +1,3 @@
+export function through(f) {
+  return f();
+}

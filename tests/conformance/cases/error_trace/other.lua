@@ -1,0 +1,1 @@
+expose("through", function(f) return f() end)

@@ -1,0 +1,16 @@
+-- An error that crosses languages, there and back, keeps kind, message and payload.
+local function caught(f, ...)
+  local ok, e = pcall(f, ...)
+  print(e.kind .. " | " .. e.message .. " | " .. host.show(e.payload))
+end
+caught(fail_with, 7)
+caught(through, function() error({code = 8, message = "own"}) end)
+caught(through, function() fail_with(9) end)
+caught(through, function()
+  return through(function() return through(function() fail_with(10) end) end)
+end)
+caught(through, function() host.fail("denied", "not you", {level = 3}) end)
+caught(host.apply, function()
+  return host.apply(through, function() host.fail_later("range", "far", {1, 2}) end)
+end)
+caught(through, function() error("text", 0) end)

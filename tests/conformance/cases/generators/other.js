@@ -1,0 +1,1 @@
+export const double = (n) => host.later(n * 2);

@@ -1,0 +1,1 @@
+expose("double", function(n) return host.later(n * 2) end)

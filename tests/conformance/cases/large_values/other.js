@@ -1,0 +1,2 @@
+export const total = (list) => list.reduce((sum, n) => sum + n, 0);
+export const repeated = (text, count) => text.repeat(count);

@@ -1,0 +1,3 @@
+expose("publish", (n) => {
+  expose("late", () => `late ${n}`);
+});

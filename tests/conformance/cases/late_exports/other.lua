@@ -1,0 +1,3 @@
+expose("publish", function(n)
+  expose("late", function() return "late " .. n end)
+end)

@@ -1,0 +1,2 @@
+export const theirs = () => "theirs";
+expose("their.own", 1);

@@ -1,0 +1,2 @@
+expose("theirs", function() return "theirs" end)
+expose("their.own", 1)

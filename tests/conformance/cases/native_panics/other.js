@@ -1,0 +1,1 @@
+export const panic_there = () => host.panic();

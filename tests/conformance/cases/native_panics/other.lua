@@ -1,0 +1,1 @@
+expose("panic_there", function() host.panic() end)

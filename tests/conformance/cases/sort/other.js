@@ -1,0 +1,1 @@
+export const before = (a, b) => host.later(a) < host.later(b);

@@ -1,0 +1,1 @@
+expose("before", function(a, b) return host.later(a) < host.later(b) end)

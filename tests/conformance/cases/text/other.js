@@ -1,0 +1,4 @@
+export const mirror = (text) => text;
+export function join(a, b) {
+  return a + b;
+}

@@ -1,0 +1,2 @@
+export const relay = (f, x) => f(x);
+export const maker = (name) => (x) => `${name} got ${x}`;

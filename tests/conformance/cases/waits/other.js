@@ -1,0 +1,1 @@
+export const slowly = (f, x) => host.later(f(host.later(x)));
