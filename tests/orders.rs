@@ -23,7 +23,7 @@ fn run(allowed: &str, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_calog"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["run", &format!("--allow-read={allowed}")])
-        .args(["rules.lua", "format.lua", "main.lua"].map(|script| format!("{FOLDER}/{script}")))
+        .args(["rules.lua", "format.js", "main.lua"].map(|script| format!("{FOLDER}/{script}")))
         .args(if args.is_empty() { &[][..] } else { &["--"] })
         .args(args)
         .output()

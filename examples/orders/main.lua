@@ -1,9 +1,9 @@
 -- A small order desk: reads orders from a CSV file, has each priced and prints the report.
 --
 --   calog run --allow-read=examples/orders examples/orders/rules.lua \
---     examples/orders/format.lua examples/orders/main.lua [-- FILE.csv]
+--     examples/orders/format.js examples/orders/main.lua [-- FILE.csv]
 --
--- The prices come from rules.lua and the looks from format.lua, each a context of its own, and calls
+-- The prices come from rules.lua and the looks from format.js, each a context of its own, and calls
 -- go every way: format asks this script for the next row while it draws the table, which has
 -- rules price the order, which calls `note` here for each rule that applied.
 --
@@ -187,7 +187,7 @@ local function price(order)
   return priced
 end
 
--- Called by format.lua, from its own context, until it gives nil. No order is priced before the
+-- Called by format.js, from its own context, until it gives nil. No order is priced before the
 -- table asks for it.
 local at = 0
 local function next_order()
@@ -264,7 +264,7 @@ local function print_rules(all)
   format.table(columns, each(rows), emit)
 end
 
--- Here rules.lua gets a function of format.lua for its notes: the two talk to each other, and this
+-- Here rules.lua gets a function of format.js for its notes: the two talk to each other, and this
 -- script only introduces them.
 local function print_receipt(order)
   local line = format.receipt(order, emit)

@@ -213,6 +213,11 @@ fn from_value(state: &State, thrown: &Val) -> Error {
         let text = js.own(unsafe { JS_ToString(js.0, value.raw()) }).ok()?;
         js.bytes(&text).ok().map(|bytes| marshal::without_surrogates(&bytes))
     };
+    // Without memory for an Error, QuickJS throws null.
+    let limit = state.scope().limits().memory_bytes;
+    if thrown.tag() == JS_TAG_NULL && state.memory() >= limit - limit / 8 {
+        return out_of_memory();
+    }
     if thrown.is_string() {
         return Error::raised(words(thrown).unwrap_or_default());
     }
