@@ -123,13 +123,55 @@ fn exports_are_called_across() {
     );
 }
 
+/// Each language calls what the other exported, and keeps what its inputs declared.
+#[test]
+fn two_languages_in_one_session() {
+    shows(
+        "expose('double', function(x) return 2 * x end)
+:js
+const four = double(2)
+let all = await Promise.all([1, 2].map(x => double.async(x)))
+all
+function triple(x) {
+  return 3 * x
+}
+expose('triple', triple)
+{ four, six: triple(2) }
+class Point { x = 1 }
+new Point
+:lua
+triple(four or 5)
+:js
+`two
+lines`
+four
+",
+        "{2, 4}\n{four = 4, six = 6}\n{x = 1}\n15\n\"two\\nlines\"\n4\n",
+    );
+}
+
+/// What is wrong in one language is told with the names of that language, and the session goes on.
+#[test]
+fn javascript_errors_are_told() {
+    let session = session_with(&["--lang=js"], b"let x = = 1\nnull.y\n1 +\n1\n");
+    assert_eq!((session.code, session.out.as_str()), (Some(0), "2\n"));
+    let err = "error: load: input 1:1: unexpected token in expression: '='
+  js  input 1:1
+        | let x = = 1
+error: raised: TypeError: cannot read property 'y' of null
+  js  input 2:1
+        | null.y
+";
+    assert_eq!(session.err, err);
+}
+
 #[test]
 fn commands() {
     let help = session(":help\n:quit\n1\n");
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
     assert!(help.out.contains(":names") && !help.out.ends_with("1\n"), "{}", help.out);
 
-    shows(":engines\n", "lua\n");
+    shows(":engines\n", "lua\njs\n");
     let names = session("expose('mine', 1)\n:names\n");
     let names: Vec<_> = names.out.lines().collect();
     assert!(["exit", "fs.read", "mine"].iter().all(|name| names.contains(name)), "{names:?}");

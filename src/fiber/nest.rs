@@ -61,6 +61,11 @@ impl Nest {
         Entering { nest: self.0.clone(), id, is_root, stage: Stage::Outside(f) }
     }
 
+    /// Does the innermost call keep the interpreter, because it was preempted?
+    pub fn is_kept(&self) -> bool {
+        self.0.kept.get()
+    }
+
     /// Is nothing inside the interpreter?
     pub fn is_empty(&self) -> bool {
         self.0.inside.borrow().is_empty()

@@ -5,7 +5,7 @@ use crate::{
     sources::Sources,
     text::{clean, shorten, shorten_left},
 };
-use calog::{Error, Frame};
+use calog::{Aggregate, Error, Frame, Key, Value};
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal, Write as _},
@@ -44,9 +44,14 @@ impl Reporter {
         let _ = io::stderr().write_all(self.render(error).as_bytes());
     }
 
-    /// `error: KIND: MESSAGE`, the payload if there is one, then the trace with its lines.
+    /// `error: KIND: MESSAGE`, the payload if there is one, then the trace with its lines. What the
+    /// language calls the error (`TypeError`), if it does, stands before the message.
     fn render(&self, error: &Error) -> String {
+        let (name, payload) = named(error.payload());
         let mut out = format!("{} {}: ", self.paint("1;31", "error:"), error.kind());
+        if let Some(name) = name {
+            let _ = write!(out, "{}: ", shorten(&clean(&name), MAX_CHARS));
+        }
         let mut lines = error.message().lines();
         out += &shorten(&clean(lines.next().unwrap_or_default()), MAX_CHARS);
         out.push('\n');
@@ -58,8 +63,8 @@ impl Reporter {
                 break;
             }
         }
-        if !error.payload().is_nil() {
-            let payload = pretty::line(error.payload());
+        if !payload.is_nil() {
+            let payload = pretty::line(&payload);
             let _ = writeln!(out, "{} {payload}", self.paint("1", "payload:"));
         }
         self.trace(error.trace(), &mut out);
@@ -99,6 +104,18 @@ impl Reporter {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
+}
+
+/// What an error is called by its payload, and the rest of that.
+fn named(payload: &Value) -> (Option<String>, Value) {
+    let name = payload.as_aggregate().and_then(|map| map.get_str("name")?.as_str());
+    let (Some(name), Some(map)) = (name, payload.as_aggregate()) else {
+        return (None, payload.clone());
+    };
+    let rest = map.pairs().filter(|(key, _)| **key != Key::from("name"));
+    let rest = Aggregate::map(rest.map(|(key, value)| (key.clone(), value.clone())));
+    let rest = if rest.is_empty() { Value::Nil } else { rest.into() };
+    (Some(name.to_string()), rest)
 }
 
 /// One frame in columns.

@@ -2,20 +2,31 @@
 
 use crate::{
     chain::Chain,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Result},
     fiber,
 };
-use std::{cell::Cell, future::Future, pin::pin};
-use tokio::sync::Notify;
+use futures::future::{join_all, select_all};
+use std::{
+    cell::Cell,
+    future::{Future, pending},
+    pin::pin,
+    rc::Rc,
+};
+use tokio::{sync::Notify, time::Instant};
 
-/// The life of one call, shared with the promises and timers that it has begun.
+/// The life of one call, shared with the promises, timers and promise jobs that it has begun.
 ///
 /// A call that was cut off (its deadline, its caller) takes them along. One that ended by itself
-/// leaves them running, as JavaScript does.
+/// leaves them running, as JavaScript does, until the deadline of its chain.
+///
+/// Promise jobs do not tell whose they are. Where they may be of several calls, their owner is a
+/// group, which is over only when all of them are.
 pub(super) struct Owner {
     pub(super) chain: Chain,
     life: Cell<Life>,
     cut: Notify,
+    /// Those of a group; it has no life of its own.
+    members: Vec<Rc<Self>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,31 +37,83 @@ enum Life {
 }
 
 impl Owner {
+    /// A call that begins.
     pub(super) fn new(chain: Chain) -> Self {
-        Self { chain, life: Cell::new(Life::Running), cut: Notify::new() }
+        Self { chain, life: Cell::new(Life::Running), cut: Notify::new(), members: Vec::new() }
+    }
+
+    /// Work that is nobody's call: only the deadline of its chain ends it.
+    pub(super) fn nobody(chain: Chain) -> Self {
+        let nobody = Self::new(chain);
+        nobody.end();
+        nobody
+    }
+
+    /// All of `owners` together; `chain` is for what they do from now on, as deep as the deepest.
+    pub(super) fn group(owners: &[Rc<Self>], chain: Chain) -> Self {
+        let mut members: Vec<Rc<Self>> = Vec::new();
+        for owner in owners {
+            let all = if owner.members.is_empty() {
+                std::slice::from_ref(owner)
+            } else {
+                &*owner.members
+            };
+            for one in all {
+                if !members.iter().any(|member| Rc::ptr_eq(member, one)) {
+                    members.push(one.clone());
+                }
+            }
+        }
+        let depth = members.iter().map(|member| member.chain.depth).max().unwrap_or(0);
+        Self { members, ..Self::new(Chain { depth, ..chain }) }
+    }
+
+    /// Does it stand for `other`, perhaps among others?
+    pub(super) fn includes(self: &Rc<Self>, other: &Rc<Self>) -> bool {
+        Rc::ptr_eq(self, other) || self.members.iter().any(|member| Rc::ptr_eq(member, other))
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.life.get() == Life::Running
+        match self.members.is_empty() {
+            true => self.life.get() == Life::Running,
+            false => self.members.iter().any(|member| member.is_running()),
+        }
     }
 
     /// The call has ended by itself.
     pub(super) fn end(&self) {
-        if self.is_running() {
+        if self.life.get() == Life::Running {
             self.life.set(Life::Ended);
         }
     }
 
     /// The call was cut off, unless it has ended.
     pub(super) fn cut(&self) {
-        if self.is_running() {
+        if self.life.get() == Life::Running {
             self.life.set(Life::Cut);
             self.cut.notify_waiters();
         }
     }
 
+    /// Has nothing of it a right to run any more?
+    pub(super) fn is_over(&self) -> bool {
+        if !self.members.is_empty() {
+            return self.members.iter().all(|member| member.is_over());
+        }
+        match self.life.get() {
+            Life::Running => false,
+            Life::Ended => self.chain.deadline.is_some_and(|at| at <= Instant::now()),
+            Life::Cut => true,
+        }
+    }
+
     /// Resolves when the call is cut off.
     pub(super) async fn when_cut(&self) {
+        if !self.members.is_empty() {
+            let members = self.members.iter().map(|member| Box::pin(member.when_cut()));
+            join_all(members).await;
+            return;
+        }
         let mut cut = pin!(self.cut.notified());
         cut.as_mut().enable();
         if self.life.get() != Life::Cut {
@@ -58,30 +121,55 @@ impl Owner {
         }
     }
 
-    /// Drives `work` until it ends or the call is cut off. After the call's own end, nobody watches
-    /// its deadline but this.
-    pub(super) async fn until_cut<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    /// Resolves when it is over, with the reason. Nobody else watches the deadline of a call that
+    /// has ended; the timer of the call itself is what ends a running one.
+    pub(super) async fn when_over(&self) -> Error {
+        if !self.members.is_empty() {
+            let members = self.members.iter().map(|member| Box::pin(member.when_over()));
+            return join_all(members).await.pop().unwrap_or_else(fiber::cancelled);
+        }
         let late = async {
             match self.chain.deadline {
                 Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
+                None => pending().await,
             }
-            // The timer of the call itself is what ends a running one.
             if self.is_running() {
-                std::future::pending::<()>().await;
+                pending::<()>().await;
             }
         };
         tokio::select! {
             biased;
-            () = self.when_cut() => Err(fiber::cancelled()),
+            () = self.when_cut() => fiber::cancelled(),
+            () = late => Error::new(ErrorKind::Timeout, "the call took longer than it may"),
+        }
+    }
+
+    /// Resolves when some of a group are over, though not all may be.
+    pub(super) async fn when_some_are_over(&self) {
+        match self.members.is_empty() {
+            true => pending().await,
+            false => {
+                let members = self.members.iter().map(|member| Box::pin(member.when_over()));
+                select_all(members).await;
+            }
+        }
+    }
+
+    /// Drives `work` until it ends or the call is over.
+    ///
+    /// # Errors
+    /// Why it is over.
+    pub(super) async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            reason = self.when_over() => Err(reason),
             result = work => Ok(result),
-            () = late => Err(Error::new(ErrorKind::Timeout, "the call took longer than it may")),
         }
     }
 }
 
 /// Cuts its call off when it is dropped before the call has ended.
-pub(super) struct CutOnDrop(pub(super) std::rc::Rc<Owner>);
+pub(super) struct CutOnDrop(pub(super) Rc<Owner>);
 
 impl Drop for CutOnDrop {
     fn drop(&mut self) {

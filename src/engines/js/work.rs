@@ -6,15 +6,19 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    error::{Error, ErrorKind, Result},
+    error::{ErrorKind, Result},
     fiber::Operation,
     value::Value,
 };
 use std::{future::Future, rc::Rc, time::Duration};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until},
 };
+
+/// How long a promise job may compute on when one of the calls that it may be of is over, and
+/// another is not. Far more than an honest job takes between two waits.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One entry into the interpreter.
 fn enter(
@@ -24,12 +28,7 @@ fn enter(
     job: Job,
 ) -> impl Future<Output = Result<Ran>> + use<> {
     let inside = state.clone();
-    state.nest().enter(is_root, move || {
-        let result = inside.run(job, owner);
-        // Whatever an entry leaves, also one that was cut off, is run by the pump.
-        pump_later(&inside);
-        result
-    })
+    state.nest().enter(is_root, move || inside.run(job, owner))
 }
 
 /// A call from its begin to its answer.
@@ -53,20 +52,10 @@ pub(super) fn finish_later(state: &State, id: u64, operation: Operation) {
     let task = {
         let state = state.clone();
         async move {
-            let outcome = owner.until_cut(operation).await;
-            let cut = outcome.is_err();
-            let outcome = outcome.and_then(|outcome| outcome);
-            let job = Job::Settle { id, outcome, cut };
-            let entry = enter(&state, false, owner.clone(), job);
-            if cut {
-                let _ = entry.await;
-            } else if let Err(error) = owner.until_cut(entry).await
-                && state.has_promise(id)
-            {
-                // Cut off while it waited to enter.
-                let job = Job::Settle { id, outcome: Err(error), cut: true };
-                let _ = enter(&state, false, owner, job).await;
-            }
+            // When the call is over, the promise is rejected with the reason. What the script makes
+            // of it, it does in promise jobs, which are the call's own and so have little time.
+            let outcome = owner.until_over(operation).await.and_then(|outcome| outcome);
+            let _ = enter(&state, false, owner, Job::Settle { id, outcome }).await;
         }
     };
     state.scope().spawn(Box::pin(chain.scope(task)));
@@ -111,7 +100,7 @@ pub(super) fn run_timer(
 async fn fire(state: &Rc<State>, owner: &Rc<Owner>, id: u64) {
     if owner.is_running() {
         let entry = enter(state, false, owner.clone(), Job::Timer(id));
-        let _ = owner.chain.scope(owner.until_cut(entry)).await;
+        let _ = owner.chain.scope(owner.until_over(entry)).await;
     } else {
         unowned(state, Job::Timer(id)).await;
     }
@@ -122,34 +111,24 @@ async fn unowned(state: &Rc<State>, job: Job) {
     let chain = state.scope().root();
     let limit = state.scope().limits().deadline;
     let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
-    let owner = Rc::new(Owner::new(chain));
-    let cut = CutOnDrop(owner.clone());
+    let owner = Rc::new(Owner::nobody(chain));
     let entry = chain.scope(enter(state, false, owner.clone(), job));
-    let result = match limit {
-        None => entry.await,
-        Some(limit) => timeout(limit, entry).await.unwrap_or_else(|_| {
-            let late = Error::new(ErrorKind::Timeout, "the callback took longer than it may");
-            state.scope().report(late.called_from(crate::fiber::take_last_trace()));
-            Ok(Ran::Value(Value::Nil))
-        }),
-    };
-    owner.end();
-    drop(cut);
-    if let Err(error) = result {
-        state.scope().report(error);
+    if let Err(error) = owner.until_over(entry).await.and_then(|ran| ran) {
+        state.scope().report(error.called_from(crate::fiber::take_last_trace()));
     }
 }
 
 /// Has the promise jobs that are left run by a task of the context.
-fn pump_later(state: &Rc<State>) {
+pub(super) fn pump_later(state: &State) {
     if !state.begin_pump() {
         return;
     }
+    let Some(state) = state.keep() else { return };
     let task = {
         let state = state.clone();
         async move {
             while state.has_jobs() {
-                unowned(&state, Job::Pump).await;
+                pump(&state).await;
                 // Between two batches, calls that wait to enter have their turn.
                 tokio::task::yield_now().await;
             }
@@ -157,4 +136,40 @@ fn pump_later(state: &Rc<State>) {
         }
     };
     state.scope().spawn(Box::pin(task));
+}
+
+/// Runs a batch of promise jobs, for the calls that they may be of.
+async fn pump(state: &Rc<State>) {
+    let Some(owner) = state.owner_of_jobs() else { return };
+    let doomed = owner.is_over();
+    let entry = enter(state, false, owner.clone(), Job::Pump { doomed });
+    let entry = owner.chain.scope(entry);
+    if doomed {
+        // What is left of calls that were cut off ends within its grace.
+        let _ = entry.await;
+    } else {
+        let ended = tokio::select! {
+            ended = owner.until_over(entry) => ended.map(drop),
+            () = lost_patience(state, &owner) => Err(crate::fiber::cancelled()),
+        };
+        let Err(error) = ended else { return };
+        if error.kind() == ErrorKind::Timeout {
+            state.scope().report(error.called_from(crate::fiber::take_last_trace()));
+        }
+    }
+    // A job that was ended leaves promises that nothing settles: who waits for them must hear of it.
+    state.collect();
+}
+
+/// Resolves when a job that may be of a call that is over, and may be of another, has computed for
+/// so long that it keeps everybody else out.
+async fn lost_patience(state: &Rc<State>, owner: &Rc<Owner>) {
+    owner.when_some_are_over().await;
+    loop {
+        let jobs = state.jobs_run();
+        sleep(PATIENCE).await;
+        if state.jobs_run() == jobs && state.nest().is_kept() {
+            return;
+        }
+    }
 }

@@ -16,6 +16,7 @@
 mod entries;
 mod failure;
 mod handles;
+mod jobs;
 mod lookup;
 mod marshal;
 mod module;
@@ -80,7 +81,12 @@ pub(super) struct State {
     next: Cell<u64>,
     /// Functions for the exports of others, by name; they hold while no export changes.
     exports: RefCell<lookup::Exports>,
-    /// A task that runs the promise jobs is under way.
+    jobs: RefCell<jobs::Jobs>,
+    /// Whose call made a promise that is not fulfilled yet, by its address.
+    makers: RefCell<promise::Makers>,
+    /// Stands for calls that are not known any more.
+    unknown: Rc<Owner>,
+    /// A task that runs promise jobs is under way, and does not wait inside of one.
     pumping: Cell<bool>,
     /// The bottom of every call.
     base: Val,
@@ -128,6 +134,8 @@ impl Drop for Quick {
 /// A call while it runs: on its fiber's stack, known to the code on the fiber by the fiber's tag.
 struct Call {
     owner: Rc<Owner>,
+    /// It runs promise jobs.
+    is_pump: bool,
     /// What `base` runs, once.
     body: Cell<Option<*mut dyn FnMut()>>,
 }
@@ -177,6 +185,7 @@ impl State {
             drop(js.catch());
             out_of_memory()
         })?;
+        let unknown = Rc::new(Owner::nobody(scope.root()));
         let state = Rc::new_cyclic(|me| Self {
             caller: scope.caller().clone(),
             value_bytes: scope.limits().value_bytes,
@@ -190,6 +199,9 @@ impl State {
             rejected: RefCell::default(),
             next: Cell::new(0),
             exports: RefCell::default(),
+            jobs: RefCell::default(),
+            makers: RefCell::default(),
+            unknown,
             pumping: Cell::new(false),
             base,
             trace_of,
@@ -216,6 +228,7 @@ impl State {
                 Some(promise::on_rejection),
                 std::ptr::null_mut(),
             );
+            JS_SetPromiseHook(runtime, Some(promise::on_promise), std::ptr::null_mut());
         }
         module::install(self.js);
         lookup::install(self)
@@ -247,20 +260,6 @@ impl State {
     /// The call that runs now.
     pub(super) fn owner(&self) -> Option<Rc<Owner>> {
         with_call(|call| call.owner.clone())
-    }
-
-    /// Are promise jobs left?
-    pub(super) fn has_jobs(&self) -> bool {
-        self.js.is_job_pending()
-    }
-
-    /// `true` if promise jobs are left and nobody runs them.
-    pub(super) fn begin_pump(&self) -> bool {
-        self.has_jobs() && !self.pumping.replace(true)
-    }
-
-    pub(super) fn end_pump(&self) {
-        self.pumping.set(false);
     }
 
     fn number(&self) -> u64 {

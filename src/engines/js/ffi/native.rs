@@ -91,12 +91,14 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
         Some(Step::Ready(outcome)) => outcome,
         Some(Step::Wait(_)) if dying => Err(fiber::cancelled()),
         Some(Step::Wait(operation)) => {
+            state.leave_jobs();
             let outcome = fiber::with_current(|control: &Control| {
                 control.begin(operation);
                 control.wait();
                 control.take_outcome()
             });
             state.repair_stack();
+            state.resume_jobs();
             outcome.unwrap_or_else(|| Err(fiber::cancelled()))
         }
     };

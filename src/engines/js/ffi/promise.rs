@@ -9,12 +9,20 @@ use super::{
     value::{Outcome, Val},
 };
 use crate::{
+    engines::js::owner::Owner,
     error::{Error, Result},
     fiber::Operation,
     value::Value,
 };
+use JSPromiseHookType_JS_PROMISE_HOOK_INIT as MADE;
+use JSPromiseHookType_JS_PROMISE_HOOK_RESOLVE as FULFILLED;
 use rquickjs_sys::*;
-use std::{cell::Cell, ffi::c_void, rc::Rc};
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    ffi::c_void,
+    rc::{Rc, Weak},
+};
 use tokio::sync::oneshot;
 
 /// What settles a promise.
@@ -118,13 +126,6 @@ pub(super) fn settle(state: &State, id: u64, outcome: Result<Value>) {
     }
 }
 
-impl State {
-    /// Is the promise still to be settled?
-    pub(in crate::engines::js) fn has_promise(&self, id: u64) -> bool {
-        self.promises.borrow().contains_key(&id)
-    }
-}
-
 /// What hears of the outcome of a promise that a script returned.
 pub(super) fn watch(
     state: &State,
@@ -188,6 +189,58 @@ pub(super) unsafe extern "C" fn on_rejection(
         } else {
             let (promise, reason) = (state.js.share(promise), state.js.share(reason));
             state.rejected.borrow_mut().push(Rejected { promise, reason });
+        }
+        Ok(state.js.undefined())
+    };
+    guarded(context, note);
+}
+
+/// Whose call made a promise, by the promise's address: until it is fulfilled, or its address is
+/// used again.
+#[derive(Default)]
+pub(super) struct Makers {
+    calls: HashMap<usize, Weak<Owner>>,
+    /// How many there were when the forgotten ones were cleared away last.
+    cleared: usize,
+}
+
+/// Makers that are kept before the first look for forgotten ones.
+const FEW: usize = 1024;
+
+impl Makers {
+    fn insert(&mut self, promise: usize, call: &Rc<Owner>) {
+        if self.calls.len() >= 2 * self.cleared.max(FEW) {
+            // A call that is gone and one that is not known are the same.
+            self.calls.retain(|_, call| call.strong_count() > 0);
+            self.cleared = self.calls.len();
+        }
+        self.calls.insert(promise, Rc::downgrade(call));
+    }
+}
+
+/// QuickJS tells when a promise is made, and when it is about to be fulfilled: the jobs that follow
+/// may be of the call that made it, which need not be the one that fulfils it.
+pub(super) unsafe extern "C" fn on_promise(
+    context: *mut JSContext,
+    event: JSPromiseHookType,
+    promise: JSValue,
+    _: JSValue,
+    _: *mut c_void,
+) {
+    let note = |state: &State| {
+        let promise = super::value::address(promise);
+        let Some(current) = state.owner() else { return Ok(state.js.undefined()) };
+        match event {
+            MADE => state.makers.borrow_mut().insert(promise, &current),
+            FULFILLED => {
+                let maker = state.makers.borrow_mut().calls.remove(&promise);
+                match maker.and_then(|maker| maker.upgrade()) {
+                    Some(maker) if current.includes(&maker) => {}
+                    Some(maker) if maker.is_running() => state.share_jobs_with(&current, &maker),
+                    _ => state.share_jobs_with(&current, &state.unknown),
+                }
+            }
+            _ => {}
         }
         Ok(state.js.undefined())
     };

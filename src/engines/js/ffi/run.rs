@@ -2,12 +2,12 @@
 
 use super::{
     Call, State, failure, guarded, marshal, module, promise, push, timer,
-    value::{Js, Outcome, Thrown, Val},
+    value::{Js, Outcome, Val},
     with_call,
 };
 use crate::{
     engine::Source,
-    engines::js::owner::Owner,
+    engines::js::{owner::Owner, work},
     error::{Error, ErrorKind, Frame, Result},
     fiber,
     value::Value,
@@ -23,22 +23,19 @@ use tokio::sync::oneshot;
 use JSPromiseStateEnum_JS_PROMISE_FULFILLED as FULFILLED;
 use JSPromiseStateEnum_JS_PROMISE_REJECTED as REJECTED;
 
-/// Promise jobs that run in one go: after so many, calls that wait to enter have their turn.
-const BATCH: usize = 1000;
-
 /// What an entry does.
 pub(in crate::engines::js) enum Job {
     /// The top level of a script.
     Load(Source),
     /// A function that is held under a key.
     Call { key: u64, args: Vec<Value> },
-    /// Settles the promise of an `.async` call. If the call that made it was cut off, what comes of
-    /// that has only a short time left.
-    Settle { id: u64, outcome: Result<Value>, cut: bool },
+    /// Settles the promise of an `.async` call.
+    Settle { id: u64, outcome: Result<Value> },
     /// Calls what a timer has come for.
     Timer(u64),
-    /// Runs promise jobs.
-    Pump,
+    /// Runs promise jobs. If what they belong to is over, they have only a short time left, and may
+    /// wait for nothing.
+    Pump { doomed: bool },
 }
 
 /// What comes of an entry.
@@ -86,25 +83,31 @@ unsafe extern "C" fn run_body(
 impl State {
     /// Runs an entry on the fiber that runs now.
     pub(in crate::engines::js) fn run(&self, job: Job, owner: Rc<Owner>) -> Result<Ran> {
+        let is_pump = matches!(job, Job::Pump { .. });
+        let owner_of_body = owner.clone();
         let mut job = Some(job);
         let mut result = Ok(Ran::Value(Value::Nil));
         let mut body = || {
             if let Some(job) = job.take() {
-                result = self.perform(job);
+                self.add_jobs_for(&owner_of_body);
+                result = self.perform(job, &owner_of_body);
+                self.report_rejections();
             }
         };
-        self.on_fiber(owner, &mut body)?;
-        result
+        let entered = self.on_fiber(owner, is_pump, &mut body);
+        // Whatever an entry leaves, also one that was cut off, is run by the pump.
+        work::pump_later(self);
+        entered.and(result)
     }
 
-    fn on_fiber(&self, owner: Rc<Owner>, body: &mut dyn FnMut()) -> Result<()> {
+    fn on_fiber(&self, owner: Rc<Owner>, is_pump: bool, body: &mut dyn FnMut()) -> Result<()> {
         self.repair_stack();
         // SAFETY: only the lifetime changes. The pointer is used by `run_body` alone, while this
         // function waits for it, and `call` is gone after that.
         let body = unsafe {
             std::mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(body)
         };
-        let call = Call { owner, body: std::cell::Cell::new(Some(body)) };
+        let call = Call { owner, is_pump, body: std::cell::Cell::new(Some(body)) };
         let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
         tag(&raw const call);
         let result = self.js.call(&self.base, &self.js.undefined(), &[]);
@@ -112,76 +115,24 @@ impl State {
         result.map(drop).map_err(|thrown| failure::take(self, thrown))
     }
 
-    fn perform(&self, job: Job) -> Result<Ran> {
-        // Jobs that are there already belong to others; they are run by the pump, so that the end
-        // of this entry's call does not end them.
-        let are_mine = !self.js.is_job_pending();
-        if let Job::Settle { id, outcome, cut } = job {
-            if cut && are_mine {
-                // What the script does about it is the end of a call that was given up.
-                fiber::doom();
+    fn perform(&self, job: Job, owner: &Rc<Owner>) -> Result<Ran> {
+        let (value, finish) = match job {
+            Job::Load(source) => self.load(source)?,
+            Job::Call { key, args } => self.call(key, &args)?,
+            Job::Settle { id, outcome } => {
+                promise::settle(self, id, outcome);
+                return Ok(Ran::Value(Value::Nil));
             }
-            promise::settle(self, id, outcome);
-            if are_mine {
-                self.run_jobs();
-            }
-            self.report_rejections();
-            return Ok(Ran::Value(Value::Nil));
-        }
-        let started = match job {
-            Job::Load(source) => self.load(source),
-            Job::Call { key, args } => self.call(key, &args),
             Job::Timer(id) => {
                 timer::fire(self, id);
-                Ok((self.js.undefined(), Finish::Nothing))
+                return Ok(Ran::Value(Value::Nil));
             }
-            Job::Pump => {
-                self.run_jobs();
-                Ok((self.js.undefined(), Finish::Nothing))
+            Job::Pump { doomed } => {
+                self.run_jobs(owner, doomed);
+                return Ok(Ran::Value(Value::Nil));
             }
-            Job::Settle { .. } => Ok((self.js.undefined(), Finish::Nothing)),
         };
-        if are_mine {
-            self.run_jobs();
-        }
-        let result = started.and_then(|(value, finish)| self.finish(&value, finish));
-        self.report_rejections();
-        result
-    }
-
-    /// Runs promise jobs, as long as the slice lasts.
-    fn run_jobs(&self) {
-        for _ in 0..BATCH {
-            let mut context = ptr::null_mut();
-            // SAFETY: the runtime lives, and this fiber is the innermost (rule 3).
-            let ran = unsafe { JS_ExecutePendingJob(self.js.runtime(), &raw mut context) };
-            match ran {
-                0 => return,
-                1.. => {}
-                _ => {
-                    let error = failure::take(self, Thrown);
-                    if !fiber::dying() {
-                        self.scope().report(error);
-                    }
-                }
-            }
-            if fiber::expired() && !fiber::dying() {
-                return;
-            }
-        }
-    }
-
-    /// Reports the promises that were rejected and that nobody has handled, once all jobs have run
-    /// that might have.
-    fn report_rejections(&self) {
-        if self.rejected.borrow().is_empty() || self.js.is_job_pending() || fiber::dying() {
-            return;
-        }
-        let rejected = self.rejected.take();
-        for rejection in rejected {
-            let error = failure::describe_thrown(self, &rejection.reason);
-            self.scope().report(error);
-        }
+        self.finish(&value, finish)
     }
 
     fn load(&self, source: Source) -> Result<(Val, Finish)> {

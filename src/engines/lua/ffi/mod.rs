@@ -370,7 +370,7 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
                     let (start, name) = (text.as_ptr().cast(), name.as_ptr());
                     luaL_loadbufferx(l, start, text.len(), name, c"t".as_ptr())
                 };
-                if !expression.as_ref().is_some_and(|text| load(text) == LUA_OK) {
+                if expression.as_ref().is_none_or(|text| load(text) != LUA_OK) {
                     // If an expression was tried, what is wrong with it is on the stack now.
                     let status = load(&source.text);
                     if status != LUA_OK {

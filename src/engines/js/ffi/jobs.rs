@@ -1,0 +1,207 @@
+//! Promise jobs, and whose they are.
+//!
+//! QuickJS has one queue of jobs, and a job does not tell whose it is. So the queue is kept in
+//! stretches of one owner each: whoever may add to it, and is not the owner of its last stretch,
+//! puts a *marker* there first, a job that does nothing. Markers run in a context of their own, so
+//! that one can be told from a script's job before it is run.
+
+use super::{State, failure, promise, value::Thrown, with_call};
+use crate::{
+    engines::js::{owner::Owner, work},
+    fiber,
+};
+use rquickjs_sys::*;
+use std::{collections::VecDeque, ffi::c_int, ptr, rc::Rc};
+
+/// Jobs that run in one go: after so many, calls that wait to enter have their turn.
+const BATCH: usize = 1000;
+
+/// The same for those that have only a short time left: more than QuickJS runs between two polls, so
+/// that also a chain of short ones ends.
+const DOOMED_BATCH: usize = 20_000;
+
+/// The owners of the stretches of the queue.
+pub(super) struct Jobs {
+    /// Of the first one.
+    first: Option<Rc<Owner>>,
+    /// Of the others, each behind its marker.
+    others: VecDeque<Rc<Owner>>,
+    /// The context of markers; made when the first one is needed.
+    markers: *mut JSContext,
+    /// How many jobs have run.
+    ran: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { first: None, others: VecDeque::new(), markers: ptr::null_mut(), ran: 0 }
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        if !self.markers.is_null() {
+            // SAFETY: it was made by `marker` for this runtime, which is freed after its tables.
+            unsafe { JS_FreeContext(self.markers) };
+        }
+    }
+}
+
+unsafe extern "C" fn nothing(_: *mut JSContext, _: c_int, _: *mut JSValue) -> JSValue {
+    JS_UNDEFINED
+}
+
+impl State {
+    /// Are promise jobs left?
+    pub(in crate::engines::js) fn has_jobs(&self) -> bool {
+        self.js.is_job_pending()
+    }
+
+    /// How many jobs have run.
+    pub(in crate::engines::js) fn jobs_run(&self) -> u64 {
+        self.jobs.borrow().ran
+    }
+
+    /// The jobs that are added from now on are of `owner`.
+    pub(super) fn add_jobs_for(&self, owner: &Rc<Owner>) {
+        let is_empty = !self.has_jobs();
+        let mut jobs = self.jobs.borrow_mut();
+        let jobs = &mut *jobs;
+        let dropped = if is_empty {
+            jobs.others.clear();
+            jobs.first.replace(owner.clone())
+        } else {
+            let last = jobs.others.back_mut().or(jobs.first.as_mut());
+            match last {
+                Some(last) if Rc::ptr_eq(last, owner) => None,
+                _ if self.marker(&mut jobs.markers) => {
+                    jobs.others.push_back(owner.clone());
+                    None
+                }
+                // Without memory for a marker, the stretch is of both.
+                Some(last) => {
+                    let both = Owner::group(&[last.clone(), owner.clone()], self.scope().root());
+                    Some(std::mem::replace(last, Rc::new(both)))
+                }
+                None => jobs.first.replace(owner.clone()),
+            }
+        };
+        drop(dropped);
+    }
+
+    /// The next jobs may be of `other` as well.
+    pub(super) fn share_jobs_with(&self, current: &Rc<Owner>, other: &Rc<Owner>) {
+        let shared = {
+            let jobs = self.jobs.borrow();
+            let last = jobs.others.back().or(jobs.first.as_ref());
+            last.is_some_and(|last| last.includes(current) && last.includes(other))
+        };
+        if !shared || !self.has_jobs() {
+            let both = Owner::group(&[current.clone(), other.clone()], self.scope().root());
+            self.add_jobs_for(&Rc::new(both));
+        }
+    }
+
+    /// Puts a marker into the queue. `false`: there is no memory for it.
+    fn marker(&self, markers: &mut *mut JSContext) -> bool {
+        // SAFETY: the runtime lives; the job is static and has no arguments.
+        unsafe {
+            if markers.is_null() {
+                *markers = JS_NewContextRaw(self.js.runtime());
+            }
+            !markers.is_null() && JS_EnqueueJob(*markers, Some(nothing), 0, ptr::null_mut()) >= 0
+        }
+    }
+
+    /// Whose jobs are at the front of the queue, past what markers are there.
+    pub(in crate::engines::js) fn owner_of_jobs(&self) -> Option<Rc<Owner>> {
+        let mut gone = Vec::new();
+        let mut jobs = self.jobs.borrow_mut();
+        // SAFETY: the runtime lives. A marker does nothing but leave the queue.
+        unsafe {
+            let runtime = self.js.runtime();
+            while self.js.is_job_pending() && JS_GetPendingJobContext(runtime) == jobs.markers {
+                let mut context = ptr::null_mut();
+                JS_ExecutePendingJob(runtime, &raw mut context);
+                let next = jobs.others.pop_front();
+                gone.push(std::mem::replace(&mut jobs.first, next));
+            }
+        }
+        if !self.js.is_job_pending() {
+            gone.push(jobs.first.take());
+        } else if jobs.first.is_none() {
+            // Added while no call ran, by the collector say.
+            jobs.first = Some(self.unknown.clone());
+        }
+        let first = jobs.first.clone();
+        drop(jobs);
+        first
+    }
+
+    /// Runs jobs of `owner`, as long as the slice lasts and they are at the front.
+    pub(super) fn run_jobs(&self, owner: &Rc<Owner>, doomed: bool) {
+        if doomed {
+            fiber::doom();
+        }
+        for _ in 0..if doomed { DOOMED_BATCH } else { BATCH } {
+            let is_over = fiber::dying() != doomed || (fiber::expired() && !doomed);
+            if is_over || !self.owner_of_jobs().is_some_and(|first| Rc::ptr_eq(&first, owner)) {
+                return;
+            }
+            self.jobs.borrow_mut().ran += 1;
+            let mut context = ptr::null_mut();
+            // SAFETY: the runtime lives, and this fiber is the innermost (rule 3).
+            let ran = unsafe { JS_ExecutePendingJob(self.js.runtime(), &raw mut context) };
+            if ran < 0 {
+                let error = failure::take(self, Thrown);
+                if !fiber::dying() {
+                    self.scope().report(error);
+                }
+            }
+        }
+    }
+
+    /// `true` if jobs are left and nobody runs them.
+    pub(in crate::engines::js) fn begin_pump(&self) -> bool {
+        self.has_jobs() && !self.pumping.replace(true)
+    }
+
+    pub(in crate::engines::js) fn end_pump(&self) {
+        self.pumping.set(false);
+    }
+
+    /// The running code is about to wait. What jobs there are can go on meanwhile, also those behind
+    /// the one that waits.
+    pub(super) fn leave_jobs(&self) {
+        if with_call(|call| call.is_pump).unwrap_or(false) {
+            self.pumping.set(false);
+        }
+        work::pump_later(self);
+    }
+
+    /// The running code has waited: others may have added jobs.
+    pub(super) fn resume_jobs(&self) {
+        if let Some(owner) = self.owner() {
+            self.add_jobs_for(&owner);
+        }
+    }
+
+    /// Reports the promises that were rejected and that nobody has handled, once all jobs have run
+    /// that might have.
+    pub(super) fn report_rejections(&self) {
+        if self.rejected.borrow().is_empty() || self.has_jobs() || fiber::dying() {
+            return;
+        }
+        let rejected: Vec<promise::Rejected> = self.rejected.take();
+        for rejection in rejected {
+            let error = failure::describe_thrown(self, &rejection.reason);
+            self.scope().report(error);
+        }
+    }
+
+    /// Frees what nothing refers to, also in circles.
+    pub(in crate::engines::js) fn collect(&self) {
+        // SAFETY: the runtime lives. Finalisers drop Rust values; no script runs.
+        unsafe { JS_RunGC(self.js.runtime()) };
+    }
+}
