@@ -66,9 +66,9 @@ impl Nest {
         self.0.kept.get()
     }
 
-    /// Is nothing inside the interpreter?
-    pub fn is_empty(&self) -> bool {
-        self.0.inside.borrow().is_empty()
+    /// How many calls are inside the interpreter.
+    pub fn depth(&self) -> usize {
+        self.0.inside.borrow().len()
     }
 }
 

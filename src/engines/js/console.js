@@ -6,7 +6,11 @@
   const { keys, getPrototypeOf, getOwnPropertyDescriptor } = Object;
 
   const key = name => /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
-  const quote = text => "'" + stringify(text).slice(1, -1).replace(/\\"/g, '"').replace(/'/g, "\\'") + "'";
+  const quote = text => {
+    const inner = stringify(text).slice(1, -1);
+    if (text.includes("'") && !text.includes('"')) return `"${inner}"`;
+    return "'" + inner.replace(/\\"/g, '"').replace(/'/g, "\\'") + "'";
+  };
 
   function scalar(value) {
     switch (typeof value) {
@@ -14,8 +18,11 @@
       case 'bigint': return value + 'n';
       case 'number': return Object.is(value, -0) ? '-0' : String(value);
       case 'function': {
-        const kind = /^class\b/.test(Function.prototype.toString.call(value)) ? 'class' : 'Function';
-        return value.name ? `[${kind}: ${value.name}]` : `[${kind} (anonymous)]`;
+        if (/^class\b/.test(Function.prototype.toString.call(value))) {
+          const parent = getPrototypeOf(value)?.name;
+          return `[class ${value.name || '(anonymous)'}${parent ? ' extends ' + parent : ''}]`;
+        }
+        return value.name ? `[Function: ${value.name}]` : '[Function (anonymous)]';
       }
       default: return String(value);
     }
@@ -40,6 +47,9 @@
     }
     if (value instanceof Date) return isNaN(value) ? 'Invalid Date' : value.toISOString();
     if (value instanceof RegExp) return String(value);
+    for (const Boxed of [Number, String, Boolean, BigInt, Symbol]) {
+      if (value instanceof Boxed) return `[${Boxed.name}: ${scalar(value.valueOf())}]`;
+    }
     if (around.includes(value)) return '[Circular]';
     const maker = getPrototypeOf(value)?.constructor?.name;
     const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
@@ -55,8 +65,15 @@
       count > MOST_ITEMS ? [...parts, `... ${count - MOST_ITEMS} more items`] : parts;
     if (isList) {
       const items = [];
-      for (let i = 0; i < value.length && i < MOST_ITEMS; i++) {
-        items.push(i in value ? show(value[i]) : '<empty>');
+      for (let i = 0; i < value.length && items.length < MOST_ITEMS; i++) {
+        if (i in value) {
+          items.push(show(value[i]));
+        } else {
+          let end = i;
+          while (end < value.length && !(end in value)) end++;
+          items.push(`<${end - i} empty item${end - i > 1 ? 's' : ''}>`);
+          i = end - 1;
+        }
       }
       const named = Array.isArray(value) ? keys(value).filter(name => !/^\d+$/.test(name)) : [];
       const parts = [...cut(items, value.length), ...named.map(field)];

@@ -36,10 +36,12 @@ pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Val
     let owner = Rc::new(Owner::new(chain));
     // Declared first, dropped last: the script is unwound before what it has begun.
     let _cut = CutOnDrop(owner.clone());
-    let ran = enter(&state, chain.depth == 0, owner.clone(), job).await?;
-    let result = match ran {
-        Ran::Value(value) => Ok(value),
-        Ran::Promise(outcome) => outcome.await.unwrap_or_else(|_| Err(super::ffi::never_settles())),
+    let result = match enter(&state, chain.depth == 0, owner.clone(), job).await {
+        Ok(Ran::Value(value)) => Ok(value),
+        Ok(Ran::Promise(outcome)) => {
+            outcome.await.unwrap_or_else(|_| Err(super::ffi::never_settles()))
+        }
+        Err(error) => Err(error),
     };
     owner.end();
     result

@@ -86,6 +86,16 @@ pub(super) fn throw(state: &State, error: Error) -> Thrown {
     }
 }
 
+/// Throws what ends the running script beyond catching.
+pub(super) fn throw_end(state: &State) -> Thrown {
+    let thrown = throw(state, fiber::cancelled());
+    let error = state.js.catch();
+    // SAFETY: marks a live value, which is no Error only if there was no memory for one.
+    unsafe { JS_SetUncatchableError(state.js.0, error.raw()) };
+    drop(thrown);
+    state.js.throw(error)
+}
+
 /// The JavaScript Error for an error of calog.
 pub(super) fn object(state: &State, error: Error) -> Outcome<Val> {
     let js = state.js;
@@ -292,6 +302,7 @@ fn frames(state: &State, thrown: &Val) -> Vec<Frame> {
         .filter_map(|line| line.trim_start().strip_prefix("at "))
         .take_while(|line| *line != base)
         .filter_map(frame)
+        .take(MOST_FRAMES as usize)
         .collect();
     frames.reverse();
     frames

@@ -186,10 +186,11 @@ impl State {
         }
     }
 
-    /// Reports the promises that were rejected and that nobody has handled, once all jobs have run
-    /// that might have.
+    /// Reports the promises that were rejected and that nobody has handled, once all has run that
+    /// might have: the jobs that are there, and the calls that wait in the middle of something.
     pub(super) fn report_rejections(&self) {
-        if self.rejected.borrow().is_empty() || self.has_jobs() || fiber::dying() {
+        let is_alone = self.nest.depth() <= 1;
+        if self.rejected.borrow().is_empty() || self.has_jobs() || !is_alone || fiber::dying() {
             return;
         }
         let rejected: Vec<promise::Rejected> = self.rejected.take();

@@ -75,6 +75,8 @@ pub(super) struct State {
     /// What settles the promises of `.async` calls that are under way.
     promises: RefCell<HashMap<u64, promise::Settlers>>,
     timers: RefCell<HashMap<u64, timer::Timer>>,
+    /// What the arguments of `.async` calls under way take outside of the interpreter.
+    pending_bytes: Cell<usize>,
     /// Promises that were rejected and that nobody handles yet.
     rejected: RefCell<Vec<promise::Rejected>>,
     /// Numbers handles, promises and timers.
@@ -196,6 +198,7 @@ impl State {
             handles: RefCell::default(),
             promises: RefCell::default(),
             timers: RefCell::default(),
+            pending_bytes: Cell::new(0),
             rejected: RefCell::default(),
             next: Cell::new(0),
             exports: RefCell::default(),
@@ -318,7 +321,7 @@ fn repair_stack(runtime: *mut JSRuntime) {
 impl Drop for State {
     fn drop(&mut self) {
         // A fiber that could not be ended has its frames in the runtime for ever.
-        self.quick.leaked.set(!self.nest.is_empty());
+        self.quick.leaked.set(self.nest.depth() > 0);
     }
 }
 

@@ -82,10 +82,19 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
         target => target,
     };
     let mut result = Value::Nil;
-    let (step, dying) = match start(state, target, args, &mut result) {
+    let Started { step, dying, .. } = match start(state, target, args, &mut result) {
         Ok(started) => started,
+        Err(_) if must_end() => return Err(failure::throw_end(state)),
         Err(error) => return Err(failure::throw(state, error)),
     };
+    // QuickJS looks up only every 10,000 calls, which may take long.
+    if step.as_ref().is_none_or(|step| matches!(step, Step::Ready(_))) && fiber::expired() {
+        let goes_on = dying || fiber::yield_now();
+        state.repair_stack();
+        if !goes_on && must_end() {
+            return Err(failure::throw_end(state));
+        }
+    }
     let outcome = match step {
         None => Ok(result),
         Some(Step::Ready(outcome)) => outcome,
@@ -112,23 +121,35 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
 fn invoke_later(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
     let mut result = Value::Nil;
     let outcome = match start(state, target, args, &mut result) {
-        Ok((None, _)) => Ok(result),
-        Ok((Some(Step::Ready(outcome)), _)) => outcome,
-        Ok((Some(Step::Wait(_)), true)) => Err(fiber::cancelled()),
-        Ok((Some(Step::Wait(operation)), false)) => return promise::begin(state, operation),
+        Ok(Started { step: None, .. }) => Ok(result),
+        Ok(Started { step: Some(Step::Ready(outcome)), .. }) => outcome,
+        Ok(Started { step: Some(Step::Wait(_)), dying: true, .. }) => Err(fiber::cancelled()),
+        Ok(Started { step: Some(Step::Wait(operation)), bytes, .. }) => {
+            return promise::begin(state, operation, bytes);
+        }
+        Err(_) if must_end() => return Err(failure::throw_end(state)),
         Err(error) => Err(error),
     };
     promise::settled(state, outcome)
 }
 
-/// Reads the arguments and starts the call: its step, unless the result is there, and whether the
-/// running call is being ended.
-fn start(
-    state: &State,
-    target: &Target,
-    args: &[JSValue],
-    result: &mut Value,
-) -> Result<(Option<Step>, bool)> {
+/// A call that has begun.
+struct Started {
+    /// How it goes on, unless the result is there.
+    step: Option<Step>,
+    /// The running call is being ended.
+    dying: bool,
+    /// What the arguments take.
+    bytes: usize,
+}
+
+/// Is the running call one that may not even tidy up any more?
+fn must_end() -> bool {
+    fiber::with_current(|control| control.must_raise()).unwrap_or(false)
+}
+
+/// Reads the arguments and starts the call.
+fn start(state: &State, target: &Target, args: &[JSValue], result: &mut Value) -> Result<Started> {
     // A call that is ending may still use what is ready at once, for a while: its handlers print,
     // and give back what they hold. Nothing that waits starts any more.
     let running = fiber::with_current(|control| (control.is_dying(), control.in_grace()));
@@ -161,7 +182,8 @@ fn start(
         Target::Builtin(builtin) => Some(builtin(state, values)),
         Target::Later(_) | Target::Answer(_) => None,
     };
-    Ok((step, dying))
+    let bytes = state.value_bytes.saturating_sub(bytes_left);
+    Ok(Started { step, dying, bytes })
 }
 
 unsafe extern "C" fn finalize(_: *mut JSRuntime, value: JSValue) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     engines::js::owner::Owner,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     fiber::Operation,
     value::Value,
 };
@@ -29,6 +29,29 @@ use tokio::sync::oneshot;
 pub(super) struct Settlers {
     resolve: Val,
     reject: Val,
+    /// What the arguments of the call take outside of the interpreter.
+    bytes: usize,
+}
+
+/// Promises and timers that a context may have under way. Each is a task of several hundred bytes
+/// outside of the interpreter's memory limit.
+const MOST_TASKS: usize = 1 << 16;
+
+/// May the running script begin another promise or timer, which holds so many bytes outside of the
+/// interpreter?
+///
+/// # Errors
+/// `busy` if it has too many, `memory` if they hold more than the context's memory limit.
+pub(super) fn admit(state: &State, bytes: usize) -> Result<()> {
+    let promises = state.promises.borrow();
+    if promises.len() + state.timers.borrow().len() >= MOST_TASKS {
+        let message = format!("more than {MOST_TASKS} promises and timers are under way");
+        return Err(Error::new(ErrorKind::Busy, message));
+    }
+    if state.pending_bytes.get().saturating_add(bytes) > state.scope().limits().memory_bytes {
+        return Err(super::out_of_memory());
+    }
+    Ok(())
 }
 
 /// A promise that was rejected.
@@ -78,14 +101,18 @@ pub(super) fn is_promise(value: &Val) -> bool {
 }
 
 /// A promise for what `operation` ends with.
-pub(super) fn begin(state: &State, operation: Operation) -> Outcome<Val> {
+pub(super) fn begin(state: &State, operation: Operation, bytes: usize) -> Outcome<Val> {
+    if let Err(error) = admit(state, bytes) {
+        return settled(state, Err(error));
+    }
     let js = state.js;
     let mut settlers = [JS_UNDEFINED; 2];
     // SAFETY: the call fills both, or fails.
     let promise = js.own(unsafe { JS_NewPromiseCapability(js.0, settlers.as_mut_ptr()) })?;
     let [resolve, reject] = settlers.map(|settler| js.plain(settler));
     let id = state.number();
-    state.promises.borrow_mut().insert(id, Settlers { resolve, reject });
+    state.pending_bytes.set(state.pending_bytes.get() + bytes);
+    state.promises.borrow_mut().insert(id, Settlers { resolve, reject, bytes });
     crate::engines::js::work::finish_later(state, id, operation);
     Ok(promise)
 }
@@ -104,9 +131,10 @@ pub(super) fn settled(state: &State, outcome: Result<Value>) -> Outcome<Val> {
 
 /// Settles the promise of an `.async` call.
 pub(super) fn settle(state: &State, id: u64, outcome: Result<Value>) {
-    let Some(Settlers { resolve, reject }) = state.promises.borrow_mut().remove(&id) else {
+    let Some(Settlers { resolve, reject, bytes }) = state.promises.borrow_mut().remove(&id) else {
         return;
     };
+    state.pending_bytes.set(state.pending_bytes.get().saturating_sub(bytes));
     let js = state.js;
     let checked = outcome.and_then(|value| push::check(state, &value).map(|()| value));
     let settled = match checked {
@@ -186,7 +214,8 @@ pub(super) unsafe extern "C" fn on_rejection(
     let note = |state: &State| {
         if is_handled {
             forget(state, super::value::address(promise));
-        } else {
+        } else if !crate::fiber::dying() {
+            // What a script is refused while it ends is no news.
             let (promise, reason) = (state.js.share(promise), state.js.share(reason));
             state.rejected.borrow_mut().push(Rejected { promise, reason });
         }

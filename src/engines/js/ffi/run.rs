@@ -167,7 +167,12 @@ impl State {
         };
         // SAFETY: the count of the compiled script goes over to the call.
         let started = self.js.own(unsafe { JS_EvalFunction(self.js.0, compiled.into_raw()) });
-        let started = started.map_err(|thrown| failure::take(self, thrown))?;
+        // What goes wrong while a module runs rejects its promise. What is thrown at once is that its
+        // imports do not fit the exports of others.
+        let started = started.map_err(|thrown| match is_module {
+            true => failure::not_compiled(self, thrown, &source.text),
+            false => failure::take(self, thrown),
+        })?;
         match (&finish, source.wants_result) {
             (Finish::Script, false) => Ok((started, Finish::Nothing)),
             _ => Ok((started, finish)),

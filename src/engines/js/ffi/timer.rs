@@ -26,11 +26,10 @@ pub(super) enum Family {
     After,
     Every,
     Clear,
-    Microtask,
 }
 
 impl Family {
-    const ALL: [Self; 4] = [Self::After, Self::Every, Self::Clear, Self::Microtask];
+    const ALL: [Self; 3] = [Self::After, Self::Every, Self::Clear];
 
     /// The function called `name`, if it is one of the family.
     pub(super) fn find(name: &str) -> Option<Self> {
@@ -38,7 +37,6 @@ impl Family {
             "setTimeout" => Self::After,
             "setInterval" => Self::Every,
             "clearTimeout" | "clearInterval" => Self::Clear,
-            "queueMicrotask" => Self::Microtask,
             _ => return None,
         })
     }
@@ -69,7 +67,6 @@ unsafe extern "C" fn call(
         match Family::ALL.get(usize::try_from(magic).unwrap_or(0)) {
             Some(Family::After) => start(state, args, false),
             Some(Family::Every) => start(state, args, true),
-            Some(Family::Microtask) => microtask(state, &args),
             Some(Family::Clear) | None => clear(state, &args),
         }
     })
@@ -99,6 +96,7 @@ fn start(state: &State, args: Vec<Val>, repeats: bool) -> Outcome<Val> {
     let least = if repeats { 1.0 } else { 0.0 };
     let millis = if delay.is_nan() { least } else { delay.clamp(least, FAR) };
     let delay = Duration::from_secs_f64(millis / 1000.0);
+    super::promise::admit(state, 0).map_err(|error| failure::throw(state, error))?;
     let id = state.number();
     let (task, cleared) = oneshot::channel();
     let timer = Timer { callback, args: args.skip(1).collect(), repeats, _task: task };
@@ -121,27 +119,6 @@ fn clear(state: &State, args: &[Val]) -> Outcome<Val> {
         drop(gone);
     }
     Ok(state.js.undefined())
-}
-
-fn microtask(state: &State, args: &[Val]) -> Outcome<Val> {
-    let callback = args.first().filter(|callback| state.js.is_function(callback.raw()));
-    let Some(callback) = callback else { return Err(not_callable(state, "queueMicrotask")) };
-    let mut raw = [callback.raw()];
-    // SAFETY: the call takes counts of its own.
-    let done = unsafe { JS_EnqueueJob(state.js.0, Some(run_microtask), 1, raw.as_mut_ptr()) };
-    if done < 0 { Err(super::value::Thrown) } else { Ok(state.js.undefined()) }
-}
-
-unsafe extern "C" fn run_microtask(
-    context: *mut JSContext,
-    _: c_int,
-    args: *mut JSValue,
-) -> JSValue {
-    guarded(context, |state| {
-        // SAFETY: the job was queued with one argument, which lives through the call.
-        let callback = state.js.share(unsafe { *args });
-        state.js.call(&callback, &state.js.undefined(), &[])
-    })
 }
 
 /// Calls what timer `id` has come for.
