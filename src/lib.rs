@@ -15,21 +15,24 @@
 //!     .native_async("get_user", |id: i64| async move { format!("user {id}") })
 //!     .build()?;
 //!
-//! // Two scripts, two contexts. What one exposes is a global of the other.
+//! // Two scripts, two languages, two contexts. What one exposes is a global of the other.
+//! # #[cfg(all(feature = "lua", feature = "js"))] {
 //! let rules = broker.open("lua").name("rules").await?;
 //! rules.eval::<()>("expose('discount', function(total) return total // 10 end)").await?;
 //!
-//! let shop = broker.open("lua").name("shop").await?;
+//! let shop = broker.open("js").name("shop").await?;
 //! shop.eval::<()>(
-//!     "expose('quote', function(id, total)
-//!          local user = get_user(id)           -- waits, blocks nothing
-//!          return user .. ' pays ' .. total - discount(total)
-//!      end)",
+//!     "function quote(id, total) {
+//!          const user = get_user(id)           // waits, blocks nothing
+//!          return `${user} pays ${total - discount(total)}`
+//!      }
+//!      expose('quote', quote)",
 //! )
 //! .await?;
 //!
 //! let text: String = shop.call("quote", (7, 250)).await?;
 //! assert_eq!(text, "user 7 pays 225");
+//! # }
 //! # Ok(())
 //! # }
 //! ```
@@ -49,6 +52,25 @@
 //! - [`native`] and [`engine`] are the contracts for Rust functions and for languages; [`fiber`] is how a
 //!   synchronous interpreter waits; [`fidelity`] is how values cross, as a table for each language.
 //!
+//! # JavaScript
+//!
+//! A `.js` file is an ES module, strict, with top-level `await` and `import` of the files beside it;
+//! what the main module exports is offered to the other contexts, as with `expose(name, value)`.
+//! [`Context::eval`] runs a plain script, whose last expression is the result and whose declarations
+//! are there in the next.
+//!
+//! Every function from calog has two forms. `f(x)` waits, as if it were any other function; such
+//! calls nest: while one waits, others may enter the context and must end before it goes on, and a
+//! call from the host enters when none waits. `f.async(x)` returns a promise, and promises
+//! interleave freely: a context that serves many callers at once uses them. Exported `async`
+//! functions are awaited. (A function of the context itself that comes back to it is the plain
+//! function again, without `.async`.) A promise that is awaited by a plain call and that only a call
+//! below it could settle is settled by nobody: the call ends at its deadline.
+//!
+//! What a call leaves running when it ends, timers and promises, runs on until the deadline of its
+//! chain; what a call leaves that is cut off ends with it. [`Broker::settled`] waits for all of it.
+//! An error that nobody handles, in a timer or a promise, goes to [`Builder::on_failure`].
+//!
 //! # Promises
 //!
 //! - Every call that was accepted is answered exactly once, with a value or a typed error, whatever ends.
@@ -63,6 +85,7 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `lua` | yes | Lua 5.4, built from source with the C compiler of the machine |
+//! | `js` | yes | JavaScript (QuickJS-ng, ES2023), built from source in the same way |
 //! | `cli` | yes | the `calog` program; a library user turns it off |
 
 mod broker;
