@@ -28,8 +28,7 @@ pub(super) const LIBRARY: &CStr = c"calog:library";
 const OUT_OF_MEMORY: &str = "out of memory";
 
 /// Fields that an Error has from calog, so that those of a payload do not take their place.
-const OWN_FIELDS: [&[u8]; 7] =
-    [b"kind", b"message", b"payload", b"trace", b"stack", b"name", b"cause"];
+const OWN_FIELDS: [&[u8]; 6] = [b"kind", b"message", b"payload", b"trace", b"stack", b"name"];
 
 /// The property that ties an Error to the error that it stands for: a symbol that no script has.
 pub(super) fn key(js: Js) -> Outcome<Atom> {
@@ -130,7 +129,7 @@ pub(super) fn object(state: &State, error: Error) -> Outcome<Val> {
         for (key, value) in payload.as_aggregate().into_iter().flat_map(|map| map.pairs()) {
             let Key::String(name) = key else { continue };
             let flags = match &**name {
-                b"cause" => HIDDEN,
+                b"cause" | b"errors" => HIDDEN,
                 name if OWN_FIELDS.contains(&name) => continue,
                 _ => PLAIN,
             };
@@ -233,7 +232,10 @@ fn from_value(state: &State, thrown: &Val) -> Error {
     }
     let payload = marshal::payload_of(state, thrown);
     let message = match thrown.is_object() {
-        false => words(thrown).unwrap_or_else(|| "a symbol".into()),
+        false => words(thrown).unwrap_or_else(|| {
+            // Only a symbol has no words.
+            format!("Symbol({})", text(state, thrown, c"description").unwrap_or_default())
+        }),
         true => text(state, thrown, c"message")
             .or_else(|| words(thrown).filter(|words| words != "[object Object]"))
             .unwrap_or_else(|| format!("{payload:?}")),

@@ -368,12 +368,15 @@ impl Reader<'_> {
 
     fn cause_and_fields(&mut self, object: &Val, map: &mut Aggregate) -> Result<()> {
         let js = self.js();
-        let cause = self.caught(js.atom("cause"))?;
-        // SAFETY: both live through the call.
-        if unsafe { JS_HasProperty(js.0, object.raw(), cause.raw()) } > 0 {
-            let value = self.caught(js.get_atom(object.raw(), &cause))?;
-            let value = self.read(value.raw()).map_err(|error| error.at(".cause"))?;
-            map.insert("cause", value);
+        // What an Error has of its own without showing it.
+        for name in ["cause", "errors"] {
+            let atom = self.caught(js.atom(name))?;
+            // SAFETY: both live through the call.
+            if unsafe { JS_HasProperty(js.0, object.raw(), atom.raw()) } > 0 {
+                let value = self.caught(js.get_atom(object.raw(), &atom))?;
+                let value = self.read(value.raw());
+                map.insert(name, value.map_err(|error| error.at(format_args!(".{name}")))?);
+            }
         }
         self.fields(object, map)
     }
