@@ -2,7 +2,7 @@
 //! file.
 
 use calog::{
-    Aggregate, Builder, Context, Error, ErrorKind, Function, Key, Kind, Rest, Result, Value,
+    Aggregate, Builder, Caller, Context, Error, ErrorKind, Function, Key, Kind, Rest, Result, Value,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -29,8 +29,10 @@ pub(crate) struct Stage {
 #[derive(Default)]
 struct Marks {
     signals: BTreeSet<String>,
-    hanging: usize,
-    cleaned: Vec<String>,
+    /// How often `host.hang` was called, by key.
+    hanging: HashMap<String, usize>,
+    /// What was given to `host.cleaned`, by key.
+    cleaned: HashMap<String, Vec<String>>,
 }
 
 impl Stage {
@@ -106,17 +108,22 @@ impl Stage {
                     marks.signals.insert(name);
                 });
             })
-            .native_async("host.hang", move || {
-                hang.marks.send_modify(|marks| marks.hanging += 1);
+            .native_async("host.hang", move |key: Option<String>| {
+                let key = key.unwrap_or_default();
+                hang.marks.send_modify(|marks| *marks.hanging.entry(key).or_default() += 1);
                 pending::<()>()
             })
-            .native("host.cleaned", move |name: String| {
-                cleaned.marks.send_modify(|marks| marks.cleaned.push(name));
+            .native("host.cleaned", move |name: String, key: Option<String>| {
+                let key = key.unwrap_or_default();
+                cleaned.marks.send_modify(|marks| marks.cleaned.entry(key).or_default().push(name));
             })
-            .native_async("host.cancel", move |function: Function, count: usize| {
-                let stage = cancel.clone();
-                async move { stage.cancel(&function, count).await }
-            })
+            .native_async(
+                "host.cancel",
+                move |function: Function, count: usize, key: Option<String>| {
+                    let stage = cancel.clone();
+                    async move { stage.cancel(&function, count, &key.unwrap_or_default()).await }
+                },
+            )
             .native_async("host.close", move |name: String| {
                 let context = close.contexts.lock().unwrap().remove(&name);
                 async move {
@@ -133,18 +140,19 @@ impl Stage {
 
     /// Calls `function`, drops the call once it hangs, and waits until `count` handlers have said
     /// who they are. Their names, sorted: handlers of several contexts end in no certain order.
-    async fn cancel(&self, function: &Function, count: usize) -> Result<Value> {
-        let before = self.marks.borrow().hanging;
+    async fn cancel(&self, function: &Function, count: usize, key: &str) -> Result<Value> {
+        let hanging = |marks: &Marks| marks.hanging.get(key).copied().unwrap_or_default();
+        let before = hanging(&self.marks.borrow());
         tokio::select! {
             result = function.call_raw(Vec::new()) => {
                 let result = result.map(|value| show(&value));
                 return Err(Error::raised(format!("it ended instead of hanging: {result:?}")));
             }
-            () = self.until(|marks| marks.hanging > before) => {}
+            () = self.until(|marks| hanging(marks) > before) => {}
         }
-        self.until(|marks| marks.cleaned.len() >= count).await;
+        self.until(|marks| marks.cleaned.get(key).map_or(0, Vec::len) >= count).await;
         let mut names = Vec::new();
-        self.marks.send_modify(|marks| names = std::mem::take(&mut marks.cleaned));
+        self.marks.send_modify(|marks| names = marks.cleaned.remove(key).unwrap_or_default());
         names.sort_unstable();
         Ok(Value::list(names))
     }
@@ -153,6 +161,7 @@ impl Stage {
 /// The natives that only look at values.
 fn values(builder: Builder) -> Builder {
     builder
+        .native("host.name", |caller: Caller| caller.name().to_string())
         .native("twice", |number: i64| number * 2)
         .data("motto", "the host's")
         .native("host.add", |a: i64, b: i64| {

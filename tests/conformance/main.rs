@@ -11,6 +11,8 @@ mod cases;
 mod difference;
 mod host;
 mod run;
+mod trees;
+mod values;
 
 use cases::{Case, Language, folders, languages};
 use std::{fs, path::Path};

@@ -13,7 +13,7 @@ use std::{
 
 /// How long one run may take: far longer than it does on a slow machine. Nothing else here depends
 /// on time.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many calls deep a chain may go; the case of the depth limit prints it.
 const DEPTH: u32 = 128;
