@@ -1,0 +1,8 @@
+export function stuck() {
+  try {
+    host.signal("stuck");
+    host.hang();
+  } finally {
+    print("closed by other");
+  }
+}
