@@ -25,6 +25,9 @@ pub(super) struct Owner {
     pub(super) chain: Chain,
     life: Cell<Life>,
     cut: Notify,
+    /// What ended a promise job of the call beyond catching.
+    failure: Cell<Option<Error>>,
+    failed: Notify,
     /// Those of a group; it has no life of its own.
     members: Vec<Rc<Self>>,
 }
@@ -39,7 +42,14 @@ enum Life {
 impl Owner {
     /// A call that begins.
     pub(super) fn new(chain: Chain) -> Self {
-        Self { chain, life: Cell::new(Life::Running), cut: Notify::new(), members: Vec::new() }
+        Self {
+            chain,
+            life: Cell::new(Life::Running),
+            cut: Notify::new(),
+            failure: Cell::new(None),
+            failed: Notify::new(),
+            members: Vec::new(),
+        }
     }
 
     /// Work that is nobody's call: only the deadline of its chain ends it.
@@ -84,6 +94,26 @@ impl Owner {
     pub(super) fn end(&self) {
         if self.life.get() == Life::Running {
             self.life.set(Life::Ended);
+        }
+    }
+
+    /// A promise job of the call was ended beyond catching. `false`: nobody waits for the call.
+    pub(super) fn fail(&self, error: &Error) -> bool {
+        let waits = self.members.is_empty() && self.is_running();
+        if waits {
+            self.failure.set(Some(error.clone()));
+            self.failed.notify_one();
+        }
+        waits
+    }
+
+    /// Resolves when a promise job of the call was ended beyond catching, with the reason.
+    pub(super) async fn when_failed(&self) -> Error {
+        loop {
+            if let Some(error) = self.failure.take() {
+                return error;
+            }
+            self.failed.notified().await;
         }
     }
 

@@ -39,7 +39,11 @@ pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Val
     let result = match enter(&state, chain.depth == 0, owner.clone(), job).await {
         Ok(Ran::Value(value)) => Ok(value),
         Ok(Ran::Promise(outcome)) => {
-            outcome.await.unwrap_or_else(|_| Err(super::ffi::never_settles()))
+            tokio::select! {
+                biased;
+                reason = owner.when_failed() => Err(reason),
+                outcome = outcome => outcome.unwrap_or_else(|_| Err(super::ffi::never_settles())),
+            }
         }
         Err(error) => Err(error),
     };

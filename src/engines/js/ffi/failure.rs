@@ -87,11 +87,10 @@ pub(super) fn throw(state: &State, error: Error) -> Thrown {
 
 /// Throws what ends the running script beyond catching.
 pub(super) fn throw_end(state: &State) -> Thrown {
-    let thrown = throw(state, fiber::cancelled());
+    throw(state, fiber::cancelled());
     let error = state.js.catch();
     // SAFETY: marks a live value, which is no Error only if there was no memory for one.
     unsafe { JS_SetUncatchableError(state.js.0, error.raw()) };
-    drop(thrown);
     state.js.throw(error)
 }
 
@@ -162,7 +161,12 @@ pub(super) fn linked(state: &State, object: &Val) -> Option<Error> {
 pub(super) fn take(state: &State, _: Thrown) -> Error {
     let thrown = state.js.catch();
     // SAFETY: asks for a property of a live value.
-    if unsafe { JS_IsUncatchableError(thrown.raw()) } || fiber::dying() {
+    let is_end = unsafe { JS_IsUncatchableError(thrown.raw()) };
+    if is_end && !fiber::dying() {
+        // Only a script without memory is ended while it runs.
+        return out_of_memory().called_from(frames(state, &thrown));
+    }
+    if is_end || fiber::dying() {
         let error = super::run::cancelled(frames(state, &thrown));
         drop_pending(state);
         return error;
@@ -222,9 +226,9 @@ fn from_value(state: &State, thrown: &Val) -> Error {
         let text = js.own(unsafe { JS_ToString(js.0, value.raw()) }).ok()?;
         js.bytes(&text).ok().map(|bytes| marshal::without_surrogates(&bytes))
     };
-    // Without memory for an Error, QuickJS throws null.
-    let limit = state.scope().limits().memory_bytes;
-    if thrown.tag() == JS_TAG_NULL && state.memory() >= limit - limit / 8 {
+    // Without memory for an Error, QuickJS throws null, or nothing at all.
+    let is_nothing = matches!(thrown.tag(), JS_TAG_NULL | JS_TAG_UNINITIALIZED);
+    if is_nothing && state.quick.meter.take_refused() {
         return out_of_memory();
     }
     if thrown.is_string() {
@@ -246,6 +250,11 @@ fn from_value(state: &State, thrown: &Val) -> Error {
 /// The error of a text that does not compile, or whose imports do not.
 pub(super) fn not_compiled(state: &State, _: Thrown, source: &str) -> Error {
     let thrown = state.js.catch();
+    // SAFETY: asks for a property of a live value.
+    if unsafe { JS_IsUncatchableError(thrown.raw()) } {
+        state.js.throw(thrown);
+        return take(state, Thrown);
+    }
     let is_syntax = text(state, &thrown, c"name").as_deref() == Some("SyntaxError");
     if !is_syntax || linked(state, &thrown).is_some() {
         return describe_thrown(state, &thrown);

@@ -5,7 +5,7 @@
 //! puts a *marker* there first, a job that does nothing. Markers run in a context of their own, so
 //! that one can be told from a script's job before it is run.
 
-use super::{State, failure, promise, value::Thrown, with_call};
+use super::{State, failure, out_of_memory, promise, value::Thrown, with_call};
 use crate::{
     engines::js::{owner::Owner, work},
     fiber,
@@ -152,10 +152,16 @@ impl State {
             let mut context = ptr::null_mut();
             // SAFETY: the runtime lives, and this fiber is the innermost (rule 3).
             let ran = unsafe { JS_ExecutePendingJob(self.js.runtime(), &raw mut context) };
-            if ran < 0 {
-                let error = failure::take(self, Thrown);
-                if !fiber::dying() {
+            let is_end = with_call(|call| call.ended.take()).unwrap_or(false);
+            if ran < 0 || is_end {
+                let error = if ran < 0 { failure::take(self, Thrown) } else { out_of_memory() };
+                let is_told = is_end && owner.fail(&error);
+                if !is_told && !fiber::dying() {
                     self.scope().report(error);
+                }
+                if is_end {
+                    // The job leaves promises that nothing settles.
+                    self.collect();
                 }
             }
         }
@@ -170,13 +176,16 @@ impl State {
         self.pumping.set(false);
     }
 
-    /// The running code is about to wait. What jobs there are can go on meanwhile, also those behind
-    /// the one that waits.
+    /// The running code is about to wait. Jobs of others go on meanwhile, also those behind the one
+    /// that waits.
     pub(super) fn leave_jobs(&self) {
         if with_call(|call| call.is_pump).unwrap_or(false) {
             self.pumping.set(false);
         }
-        work::pump_later(self);
+        // What the waiting call itself has added waits with it, as long as that keeps nobody else.
+        if !self.jobs.borrow().others.is_empty() {
+            work::pump_later(self);
+        }
     }
 
     /// The running code has waited: others may have added jobs.

@@ -19,6 +19,7 @@ mod handles;
 mod jobs;
 mod lookup;
 mod marshal;
+mod memory;
 mod module;
 mod native;
 mod promise;
@@ -39,6 +40,7 @@ use crate::{
     native::Caller,
     value::Function,
 };
+use memory::Meter;
 use rquickjs_sys::*;
 use std::{
     cell::{Cell, RefCell},
@@ -118,11 +120,14 @@ struct Quick {
     runtime: *mut JSRuntime,
     /// Something of it may still be in use for ever.
     leaked: Cell<bool>,
+    meter: Rc<Meter>,
 }
 
 impl Drop for Quick {
     fn drop(&mut self) {
         if self.leaked.get() {
+            // One count too many keeps it for ever.
+            let _ = Rc::into_raw(self.meter.clone());
             return;
         }
         // SAFETY: rule 4: nothing refers to either any more. Finalisers only drop Rust values.
@@ -138,8 +143,26 @@ struct Call {
     owner: Rc<Owner>,
     /// It runs promise jobs.
     is_pump: bool,
+    meter: Rc<Meter>,
+    /// The script was ended beyond catching, since it holds too much memory. QuickJS does not always
+    /// tell: a module that is ended keeps its promise pending.
+    ended: Cell<bool>,
     /// What `base` runs, once.
     body: Cell<Option<*mut dyn FnMut()>>,
+}
+
+impl Call {
+    /// Does the runtime hold more than its limit, also when what nothing refers to is freed? The
+    /// running script is ended then.
+    fn exceeds_memory(&self, runtime: *mut JSRuntime) -> bool {
+        if !self.meter.is_over() {
+            return false;
+        }
+        // SAFETY: the runtime polls between two steps of a script, where it collects by itself as
+        // well.
+        unsafe { JS_RunGC(runtime) };
+        self.meter.is_over()
+    }
 }
 
 /// Runs `f` with the call of the running fiber.
@@ -158,21 +181,21 @@ pub(super) fn out_of_memory() -> Error {
 
 impl State {
     pub(super) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
-        // SAFETY: both constructors return null if there is no memory. The limit is set before any
-        // script runs; nobody else has the runtime yet.
+        let meter = Meter::new(scope.limits().memory_bytes);
+        // SAFETY: both constructors return null if there is no memory. Nobody else has the runtime
+        // yet, and `Quick` frees it before the meter.
         let quick = unsafe {
-            let runtime = JS_NewRuntime();
+            let runtime = meter.runtime();
             if runtime.is_null() {
                 return Err(out_of_memory());
             }
-            JS_SetMemoryLimit(runtime, scope.limits().memory_bytes as _);
             JS_SetCanBlock(runtime, false);
             let context = JS_NewContext(runtime);
             if context.is_null() {
                 JS_FreeRuntime(runtime);
                 return Err(out_of_memory());
             }
-            Quick { context, runtime, leaked: Cell::new(false) }
+            Quick { context, runtime, leaked: Cell::new(false), meter }
         };
         let js = Js(quick.context);
         repair_stack(quick.runtime);
@@ -217,6 +240,9 @@ impl State {
         // `Quick` is dropped with it.
         unsafe { JS_SetContextOpaque(js.0, Rc::as_ptr(&state).cast_mut().cast()) };
         state.install().map_err(|thrown| failure::take(&state, thrown))?;
+        if state.quick.meter.is_over() {
+            return Err(out_of_memory());
+        }
         Ok(state)
     }
 
@@ -327,6 +353,10 @@ impl Drop for State {
 
 /// Polled by QuickJS every 10,000 branches and calls: 1 ends the script beyond catching.
 unsafe extern "C" fn interrupt(runtime: *mut JSRuntime, _: *mut c_void) -> c_int {
+    if with_call(|call| call.exceeds_memory(runtime)).unwrap_or(false) {
+        with_call(|call| call.ended.set(true));
+        return 1;
+    }
     let dying = fiber::with_current(|control| control.is_dying().then(|| control.must_raise()));
     let ends = match dying {
         None => false,

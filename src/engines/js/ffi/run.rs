@@ -1,7 +1,7 @@
 //! One entry into the interpreter, from begin to end.
 
 use super::{
-    Call, State, failure, guarded, marshal, module, promise, push, timer,
+    Call, State, failure, guarded, marshal, module, out_of_memory, promise, push, timer,
     value::{Js, Outcome, Val},
     with_call,
 };
@@ -107,12 +107,16 @@ impl State {
         let body = unsafe {
             std::mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(body)
         };
-        let call = Call { owner, is_pump, body: std::cell::Cell::new(Some(body)) };
+        let meter = self.quick.meter.clone();
+        let ended = std::cell::Cell::new(false);
+        self.quick.meter.take_refused();
+        let call = Call { owner, is_pump, meter, ended, body: std::cell::Cell::new(Some(body)) };
         let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
         tag(&raw const call);
         let result = self.js.call(&self.base, &self.js.undefined(), &[]);
         tag(ptr::null());
-        result.map(drop).map_err(|thrown| failure::take(self, thrown))
+        let result = result.map(drop).map_err(|thrown| failure::take(self, thrown));
+        if call.ended.get() && result.is_ok() { Err(out_of_memory()) } else { result }
     }
 
     fn perform(&self, job: Job, owner: &Rc<Owner>) -> Result<Ran> {
