@@ -106,6 +106,7 @@ pub fn shown(snippet: &str) -> String {
 }
 
 /// What stock Lua makes of [`shown`]`(snippet)`, with natives that do not wait.
+#[cfg(feature = "lua")]
 pub fn stock(snippet: &str) -> String {
     let lua = mlua::Lua::new();
     lua.load("id = function(v) return v end later = id one = function() return 1 end")
