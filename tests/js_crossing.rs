@@ -1,4 +1,4 @@
-//! Errors on their way through JavaScript, Lua and Rust: catchable in each, with their kind, message
+//! Errors on their way through JavaScript, Lua and Rust: catchable in each, with kind, message
 //! and payload, and with one trace in call order.
 
 #![cfg(all(feature = "js", feature = "lua"))]
@@ -510,7 +510,7 @@ const HOSTILE: &[&str] = &[
       kind: 5, trace: 6, payload: 7 })",
 ];
 
-// Whatever a script throws, its context and that of the catcher live on, and the catcher has an Error.
+// Whatever a script throws, its context and that of the catcher live on, with an Error in hand.
 #[tokio::test]
 async fn hostile_errors_harm_nobody() {
     let log = Log::default();
@@ -584,8 +584,8 @@ async fn one_trace_grows_through_three_contexts() {
                   expose('awaits', async () => { await load_async.async(5); });
                   expose('seen', () => { try { fetch(6); } catch (e) { return e.trace; } });";
     let _report = script(&broker, "report.js", 0, source).await;
-    let below =
-        ["lua cache.lua:2 in fetch", "js store.js:6", "js store.js:3 in get", "native fail_later"];
+    // What Lua has caught and raised again tells of the second place.
+    let below = ["js store.js:6", "js store.js:3 in get", "native fail_later"];
 
     let error = failed(&broker, "report").await;
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "no order 1!"));
