@@ -7,7 +7,7 @@
 
 mod js_support;
 
-use calog::{Broker, Call, Context, Error, Rest, Result, Value};
+use calog::{Broker, Call, Context, Error, ErrorKind, Rest, Result, Value};
 use futures::future::{Either, join_all, select, try_join_all};
 use js_support::*;
 use std::{
@@ -203,13 +203,18 @@ async fn contexts() -> (Broker, Vec<Context>, Arc<AtomicI64>) {
         .unwrap();
     let mut contexts = Vec::new();
     for me in 0..CONTEXTS {
-        let worker = usize::try_from(me / 2 % 2).unwrap();
-        contexts.push(match me % 2 {
-            0 => named(&broker, "lua", worker, &lua_source(me)).await,
-            _ => js_named(&broker, "js", worker, &js_source(me, me % 4 == 1)).await,
-        });
+        contexts.push(opened(&broker, me).await);
     }
     (broker, contexts, open)
+}
+
+/// Context number `me`.
+async fn opened(broker: &Broker, me: i64) -> Context {
+    let worker = usize::try_from(me / 2 % 2).unwrap();
+    match me % 2 {
+        0 => named(broker, "lua", worker, &lua_source(me)).await,
+        _ => js_named(broker, "js", worker, &js_source(me, me % 4 == 1)).await,
+    }
 }
 
 /// Gives `call` up after `turns` turns, unless it has ended.
@@ -287,4 +292,48 @@ async fn two_hundred_rounds_of_a_random_mix_in_both_languages() {
         }
     })
     .await;
+}
+
+// C-107, C-137: the same while contexts close in the middle of it and others take their place. A call
+// is answered with the right result or with an error that says why there is none.
+#[tokio::test]
+async fn rounds_in_which_contexts_close_and_open_again() {
+    let (broker, mut contexts, _) = contexts().await;
+    let (mut seed, mut right, mut refused) = (4711, 0, 0);
+    for round in 0..60 {
+        let calls = (0..CALLS).map(|_| {
+            seed = next(seed);
+            let (x, context) = (seed, usize::try_from(seed / 7 % CONTEXTS).unwrap());
+            let call = contexts[context].call::<i64>(&format!("c{context}.work"), (x, DEPTH));
+            async move { (x, call.await) }
+        });
+        let calls = join_all(calls.collect::<Vec<_>>());
+        seed = next(seed);
+        let (turns, victim) = (seed / 13 % 200, usize::try_from(seed % CONTEXTS).unwrap());
+        let closing = async {
+            for _ in 0..turns {
+                yield_now().await;
+            }
+            contexts[victim].close().await;
+        };
+        let (results, ()) = within(futures::future::join(calls, closing)).await;
+        for (x, result) in results {
+            match result {
+                Ok(result) => {
+                    assert_eq!(result, wanted(x, DEPTH), "round {round}, {x}");
+                    right += 1;
+                }
+                Err(error) => {
+                    // `raised`: a script wondered about another error than the one it was to get.
+                    let kinds = [ErrorKind::Dead, ErrorKind::NotFound, ErrorKind::Raised];
+                    assert!(kinds.contains(&error.kind()), "round {round}, {x}: {error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        contexts[victim] = opened(&broker, i64::try_from(victim).unwrap()).await;
+    }
+    assert!(right > 0 && refused > 0, "{right}, {refused}");
+    idle(&contexts).await;
+    within(broker.shutdown(TIMEOUT)).await.unwrap();
 }
