@@ -18,6 +18,9 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 /// How many calls deep a chain may go; the case of the depth limit prints it.
 const DEPTH: u32 = 128;
 
+/// What each context may hold: little, so that the case of that limit reaches it soon.
+const MEMORY: usize = 8 << 20;
+
 /// What was printed, by all contexts in one order.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<String>>);
@@ -54,7 +57,7 @@ async fn run(cast: &[Part], workers: usize, output: &Output) -> Result<()> {
     let broker = stage
         .natives(Broker::builder())
         .workers(workers)
-        .limits(Limits::default().depth(DEPTH))
+        .limits(Limits::default().depth(DEPTH).memory_bytes(MEMORY))
         .output(move |_, line| printed.line(&String::from_utf8_lossy(line)))
         .on_failure(move |failure| {
             failed.line(&format!("FAILURE in {}: {:?}", failure.context, failure.error));
