@@ -47,7 +47,11 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// What a context holds when it is idle, and after one call: what Rust's allocator counts, and what
 /// `interpreter` counts of its own.
-fn each(language: &str, one: &str, interpreter: impl AsyncFn(&Context) -> usize) -> (usize, usize) {
+fn each(
+    language: &str,
+    one: &str,
+    interpreter: &impl AsyncFn(&Context) -> usize,
+) -> (usize, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     let broker = Broker::builder().build_inline(&local).unwrap();
@@ -84,7 +88,7 @@ fn an_idle_lua_context_is_little_more_than_a_bare_state() {
     let bare: Vec<_> = (0..CONTEXTS).map(|_| mlua::Lua::new()).collect();
     let bare_each = (LIVE.load(Relaxed) - before) / CONTEXTS;
     drop(bare);
-    assert_little_more("lua", bare_each, each("lua", "return 1", async |_| 0));
+    assert_little_more("lua", bare_each, each("lua", "return 1", &async |_| 0));
 }
 
 /// C-211: the same for JavaScript beside a bare runtime with its full context. QuickJS counts its
@@ -104,5 +108,5 @@ fn an_idle_javascript_context_is_little_more_than_a_bare_one() {
     let bare_each = (LIVE.load(Relaxed) - before) / CONTEXTS + own;
     drop(bare);
     let own = async |context: &Context| context.usage().await.unwrap().memory_bytes;
-    assert_little_more("js", bare_each, each("js", "1", own));
+    assert_little_more("js", bare_each, each("js", "1", &own));
 }

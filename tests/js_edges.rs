@@ -36,7 +36,7 @@ fn waiting(log: &Log, gate: &Gate) -> calog::Builder {
         async move {
             let waits = Dropped(dropped, "native dropped");
             pass.await;
-            std::mem::forget(waits);
+            let _ = std::mem::ManuallyDrop::new(waits);
             value
         }
     })

@@ -653,12 +653,16 @@ fn any_value_comes_back_from_lua_unchanged() {
         let call = context.call::<Value>("identity", (value.clone(),));
         let back = runtime.block_on(within(call)).unwrap();
         prop_assert_eq!(flat(&back), flat(&value));
-        if !has_nil(&value) {
+        // A list with a hole has several ends in Lua, and so has what `{4: .., 6: ..}` makes of one.
+        if !has_nil(&value) && !has_nil(&back) {
             prop_assert_eq!(&back, &normal(&value));
         }
         let call = context.call::<Value>("identity", (back.clone(),));
         let again = runtime.block_on(within(call)).unwrap();
         prop_assert_eq!(flat(&again), flat(&back));
+        if !has_nil(&back) {
+            prop_assert_eq!(again, back);
+        }
     });
 }
 

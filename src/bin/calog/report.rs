@@ -5,7 +5,7 @@ use crate::{
     sources::Sources,
     text::{clean, shorten, shorten_left},
 };
-use calog::{Aggregate, Error, Frame, Key, Value};
+use calog::{Aggregate, Error, ErrorKind, Frame, Key, Value};
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal, Write as _},
@@ -63,7 +63,8 @@ impl Reporter {
                 break;
             }
         }
-        if !payload.is_nil() {
+        // What a `load` error carries is for those who could add to the text.
+        if !payload.is_nil() && error.kind() != ErrorKind::Load {
             let payload = pretty::line(&payload);
             let _ = writeln!(out, "{} {payload}", self.paint("1", "payload:"));
         }

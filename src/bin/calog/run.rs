@@ -50,7 +50,10 @@ fn placed(error: Error, setup: &Setup, script: &Path) -> Error {
         return error;
     }
     let extension = script.extension().and_then(|extension| extension.to_str());
-    let knows = |extensions: &[&str]| extension.is_none_or(|one| extensions.contains(&one));
+    let knows = |extensions: &[&str]| match extension {
+        Some(one) => extensions.contains(&one),
+        None => extensions.iter().any(|one| script.with_extension(one).is_file()),
+    };
     let mut engines = setup.broker.engines();
     let language = engines.find(|(_, extensions)| knows(extensions)).map_or("", |(name, _)| name);
     error.called_from(vec![Frame::script(language, shown)])

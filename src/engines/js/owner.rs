@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fiber,
 };
-use futures::future::{join_all, select_all};
+use futures::future::join_all;
 use std::{
     cell::Cell,
     future::{Future, pending},
@@ -28,6 +28,8 @@ pub(super) struct Owner {
     /// What ended a promise job of the call beyond catching.
     failure: Cell<Option<Error>>,
     failed: Notify,
+    /// That what it left was ended at its deadline.
+    told: Cell<bool>,
     /// Those of a group; it has no life of its own.
     members: Vec<Rc<Self>>,
 }
@@ -39,6 +41,9 @@ enum Life {
     Cut,
 }
 
+/// Members of a group that are told apart.
+const MOST_MEMBERS: usize = 8;
+
 impl Owner {
     /// A call that begins.
     pub(super) fn new(chain: Chain) -> Self {
@@ -48,6 +53,7 @@ impl Owner {
             cut: Notify::new(),
             failure: Cell::new(None),
             failed: Notify::new(),
+            told: Cell::new(false),
             members: Vec::new(),
         }
     }
@@ -60,7 +66,9 @@ impl Owner {
     }
 
     /// All of `owners` together; `chain` is for what they do from now on, as deep as the deepest.
-    pub(super) fn group(owners: &[Rc<Self>], chain: Chain) -> Self {
+    ///
+    /// Those that never will be over are all the same as `unknown`, and so are many.
+    pub(super) fn group(owners: &[Rc<Self>], unknown: &Rc<Self>, chain: Chain) -> Self {
         let mut members: Vec<Rc<Self>> = Vec::new();
         for owner in owners {
             let all = if owner.members.is_empty() {
@@ -68,11 +76,15 @@ impl Owner {
             } else {
                 &*owner.members
             };
-            for one in all {
+            for one in all.iter().filter(|one| !one.is_over()) {
+                let one = if one.never_ends() { unknown } else { one };
                 if !members.iter().any(|member| Rc::ptr_eq(member, one)) {
                     members.push(one.clone());
                 }
             }
+        }
+        if members.is_empty() || members.len() > MOST_MEMBERS {
+            members = vec![if members.is_empty() { owners[0].clone() } else { unknown.clone() }];
         }
         let depth = members.iter().map(|member| member.chain.depth).max().unwrap_or(0);
         Self { members, ..Self::new(Chain { depth, ..chain }) }
@@ -125,6 +137,16 @@ impl Owner {
         }
     }
 
+    /// It has ended, and no deadline watches over what it has left.
+    fn never_ends(&self) -> bool {
+        self.members.is_empty() && self.life.get() == Life::Ended && self.chain.deadline.is_none()
+    }
+
+    /// Has its end been told? It counts as told from now on.
+    pub(super) fn was_told(&self) -> bool {
+        self.told.replace(true) || !self.members.is_empty() || self.life.get() != Life::Ended
+    }
+
     /// Has nothing of it a right to run any more?
     pub(super) fn is_over(&self) -> bool {
         if !self.members.is_empty() {
@@ -174,15 +196,14 @@ impl Owner {
         }
     }
 
-    /// Resolves when some of a group are over, though not all may be.
-    pub(super) async fn when_some_are_over(&self) {
-        match self.members.is_empty() {
-            true => pending().await,
-            false => {
-                let members = self.members.iter().map(|member| Box::pin(member.when_over()));
-                select_all(members).await;
-            }
-        }
+    /// Are some of a group over, though not all may be?
+    pub(super) fn are_some_over(&self) -> bool {
+        self.members.iter().any(|member| member.is_over())
+    }
+
+    /// Is it one call, which runs or has a deadline?
+    pub(super) fn is_known(&self) -> bool {
+        self.members.is_empty() && !self.never_ends()
     }
 
     /// Drives `work` until it ends or the call is over.

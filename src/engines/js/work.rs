@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
     fiber::Operation,
     value::Value,
 };
@@ -20,6 +20,9 @@ use tokio::{
 /// another is not. Far more than an honest job takes between two waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Promise jobs that a timer waits for.
+const JOBS_BEFORE_TIMERS: u64 = 10_000;
+
 /// One entry into the interpreter.
 fn enter(
     state: &Rc<State>,
@@ -31,6 +34,18 @@ fn enter(
     state.nest().enter(is_root, move || inside.run(job, owner))
 }
 
+/// A call whose promise is not settled. If it is cut off, what it does may go on for a while where
+/// nobody can tell whose it is.
+struct Lost(Option<Rc<State>>);
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        if let Some(state) = &self.0 {
+            state.lose_call();
+        }
+    }
+}
+
 /// A call from its begin to its answer.
 pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Value> {
     let owner = Rc::new(Owner::new(chain));
@@ -39,11 +54,15 @@ pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Val
     let result = match enter(&state, chain.depth == 0, owner.clone(), job).await {
         Ok(Ran::Value(value)) => Ok(value),
         Ok(Ran::Promise(outcome)) => {
-            tokio::select! {
+            // Until it is answered, what the call does is in its promise.
+            let mut lost = Lost(Some(state.clone()));
+            let answer = tokio::select! {
                 biased;
                 reason = owner.when_failed() => Err(reason),
                 outcome = outcome => outcome.unwrap_or_else(|_| Err(super::ffi::never_settles())),
-            }
+            };
+            lost.0 = None;
+            answer
         }
         Err(error) => Err(error),
     };
@@ -89,6 +108,7 @@ pub(super) fn run_timer(
                     () = owner.when_cut() => break,
                     () = sleep_until(due) => {}
                 }
+                state.jobs_before_timers().await;
                 fire(&state, &owner, id).await;
                 let Some(period) = period else { break };
                 // Beats that were missed are not made up for, but the rhythm stays.
@@ -109,6 +129,16 @@ async fn fire(state: &Rc<State>, owner: &Rc<Owner>, id: u64) {
         let _ = owner.chain.scope(owner.until_over(entry)).await;
     } else {
         unowned(state, Job::Timer(id)).await;
+    }
+}
+
+impl State {
+    /// Promise jobs come before timers, unless there is no end of them.
+    async fn jobs_before_timers(&self) {
+        let before = self.jobs_run();
+        while self.is_pumping() && self.jobs_run() - before < JOBS_BEFORE_TIMERS {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -151,6 +181,10 @@ async fn pump(state: &Rc<State>) {
     let entry = enter(state, false, owner.clone(), Job::Pump { doomed });
     let entry = owner.chain.scope(entry);
     if doomed {
+        if !owner.was_told() {
+            let late = "promises of a call that has ended went on beyond its deadline";
+            state.scope().report(Error::new(ErrorKind::Timeout, late));
+        }
         // What is left of calls that were cut off ends within its grace.
         let _ = entry.await;
     } else {
@@ -159,7 +193,7 @@ async fn pump(state: &Rc<State>) {
             () = lost_patience(state, &owner) => Err(crate::fiber::cancelled()),
         };
         let Err(error) = ended else { return };
-        if error.kind() == ErrorKind::Timeout {
+        if error.kind() == ErrorKind::Timeout && !owner.was_told() {
             state.scope().report(error.called_from(crate::fiber::take_last_trace()));
         }
     }
@@ -170,11 +204,14 @@ async fn pump(state: &Rc<State>) {
 /// Resolves when a job that may be of a call that is over, and may be of another, has computed for
 /// so long that it keeps everybody else out.
 async fn lost_patience(state: &Rc<State>, owner: &Rc<Owner>) {
-    owner.when_some_are_over().await;
+    if owner.is_known() {
+        return std::future::pending().await;
+    }
     loop {
         let jobs = state.jobs_run();
         sleep(PATIENCE).await;
-        if state.jobs_run() == jobs && state.nest().is_kept() {
+        let may_be_over = owner.are_some_over() || state.has_lost_calls();
+        if may_be_over && state.jobs_run() == jobs && state.nest().is_kept() {
             return;
         }
     }

@@ -16,8 +16,8 @@ use std::{collections::VecDeque, ffi::c_int, ptr, rc::Rc};
 /// Jobs that run in one go: after so many, calls that wait to enter have their turn.
 const BATCH: usize = 1000;
 
-/// The same for those that have only a short time left: more than QuickJS runs between two polls, so
-/// that also a chain of short ones ends.
+/// The same for those that had only a short time, after that: more than QuickJS runs between two
+/// polls, so that also a chain of short ones ends.
 const DOOMED_BATCH: usize = 20_000;
 
 /// The owners of the stretches of the queue.
@@ -80,7 +80,11 @@ impl State {
                 }
                 // Without memory for a marker, the stretch is of both.
                 Some(last) => {
-                    let both = Owner::group(&[last.clone(), owner.clone()], self.scope().root());
+                    let both = Owner::group(
+                        &[last.clone(), owner.clone()],
+                        &self.unknown,
+                        self.scope().root(),
+                    );
                     Some(std::mem::replace(last, Rc::new(both)))
                 }
                 None => jobs.first.replace(owner.clone()),
@@ -97,7 +101,8 @@ impl State {
             last.is_some_and(|last| last.includes(current) && last.includes(other))
         };
         if !shared || !self.has_jobs() {
-            let both = Owner::group(&[current.clone(), other.clone()], self.scope().root());
+            let both =
+                Owner::group(&[current.clone(), other.clone()], &self.unknown, self.scope().root());
             self.add_jobs_for(&Rc::new(both));
         }
     }
@@ -143,7 +148,11 @@ impl State {
         if doomed {
             fiber::doom();
         }
-        for _ in 0..if doomed { DOOMED_BATCH } else { BATCH } {
+        let mut left = if doomed { DOOMED_BATCH } else { BATCH };
+        while left > 0 {
+            // Those that are doomed may use up their grace first.
+            let in_grace = fiber::with_current(|control| control.in_grace()).unwrap_or(false);
+            left -= usize::from(!in_grace);
             let is_over = fiber::dying() != doomed || (fiber::expired() && !doomed);
             if is_over || !self.owner_of_jobs().is_some_and(|first| Rc::ptr_eq(&first, owner)) {
                 return;
@@ -152,6 +161,7 @@ impl State {
             let mut context = ptr::null_mut();
             // SAFETY: the runtime lives, and this fiber is the innermost (rule 3).
             let ran = unsafe { JS_ExecutePendingJob(self.js.runtime(), &raw mut context) };
+            with_call(|call| call.loads.set(false));
             let is_end = with_call(|call| call.ended.take()).unwrap_or(false);
             if ran < 0 || is_end {
                 let error = if ran < 0 { failure::take(self, Thrown) } else { out_of_memory() };
@@ -165,6 +175,24 @@ impl State {
                 }
             }
         }
+    }
+
+    pub(in crate::engines::js) fn is_pumping(&self) -> bool {
+        self.pumping.get()
+    }
+
+    /// A call was cut off before its promise was settled.
+    pub(in crate::engines::js) fn lose_call(&self) {
+        self.lost.set(self.lost.get() + 1);
+    }
+
+    /// The promise of a call that was cut off is settled.
+    pub(super) fn find_call(&self) {
+        self.lost.set(self.lost.get().saturating_sub(1));
+    }
+
+    pub(in crate::engines::js) fn has_lost_calls(&self) -> bool {
+        self.lost.get() > 0
     }
 
     /// `true` if jobs are left and nobody runs them.
@@ -182,6 +210,9 @@ impl State {
         if with_call(|call| call.is_pump).unwrap_or(false) {
             self.pumping.set(false);
         }
+        if with_call(|call| call.loads.get()).unwrap_or(false) {
+            self.loading.set(self.loading.get() + 1);
+        }
         // What the waiting call itself has added waits with it, as long as that keeps nobody else.
         if !self.jobs.borrow().others.is_empty() {
             work::pump_later(self);
@@ -190,6 +221,9 @@ impl State {
 
     /// The running code has waited: others may have added jobs.
     pub(super) fn resume_jobs(&self) {
+        if with_call(|call| call.loads.get()).unwrap_or(false) {
+            self.loading.set(self.loading.get().saturating_sub(1));
+        }
         if let Some(owner) = self.owner() {
             self.add_jobs_for(&owner);
         }

@@ -165,6 +165,9 @@ fn find(state: &State, object: JSValue, name: &Atom) -> Outcome<Option<Val>> {
         return Ok(None);
     }
     let Ok(word) = String::from_utf8(state.js.bytes(&value)?) else { return Ok(None) };
+    if word.contains('.') {
+        return Ok(None);
+    }
     let object = state.js.share(object);
     if prefix.is_empty()
         && let Some(part) = library(state, &object, &word)?

@@ -90,6 +90,10 @@ pub(super) struct State {
     makers: RefCell<promise::Makers>,
     /// Stands for calls that are not known any more.
     unknown: Rc<Owner>,
+    /// Calls that were cut off before their promises were settled.
+    lost: Cell<usize>,
+    /// Calls that wait in the middle of running a module's top level.
+    loading: Cell<usize>,
     /// A task that runs promise jobs is under way, and does not wait inside of one.
     pumping: Cell<bool>,
     /// The bottom of every call.
@@ -143,6 +147,8 @@ struct Call {
     owner: Rc<Owner>,
     /// It runs promise jobs.
     is_pump: bool,
+    /// It is in the middle of an import, or of a script's top level.
+    loads: Cell<bool>,
     meter: Rc<Meter>,
     /// The script was ended beyond catching, since it holds too much memory. QuickJS does not always
     /// tell: a module that is ended keeps its promise pending.
@@ -228,6 +234,8 @@ impl State {
             jobs: RefCell::default(),
             makers: RefCell::default(),
             unknown,
+            lost: Cell::new(0),
+            loading: Cell::new(0),
             pumping: Cell::new(false),
             base,
             trace_of,

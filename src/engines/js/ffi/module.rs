@@ -49,6 +49,13 @@ unsafe extern "C" fn normalize(
 
 fn resolve(state: &State, base: &str, name: &str) -> Result<CString> {
     let folder = folder(state)?;
+    // QuickJS does not expect to be asked for a module that it is in the middle of running.
+    if state.loading.get() > 0 {
+        let message = "a module of this context is waiting in its top level, and cannot be imported \
+                       before that ends";
+        return Err(Error::new(ErrorKind::Busy, message));
+    }
+    super::with_call(|call| call.loads.set(true));
     if !name.starts_with("./") && !name.starts_with("../") {
         let message =
             format!("{name:?} is no module: files beside the script are imported as \"./{name}\"");

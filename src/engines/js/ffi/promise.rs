@@ -91,7 +91,9 @@ impl Answer {
             }
             false => Err(failure::describe_thrown(state, result)),
         };
-        let _ = sender.send(answer);
+        if sender.send(answer).is_err() {
+            state.find_call();
+        }
     }
 }
 

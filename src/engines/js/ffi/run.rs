@@ -110,7 +110,14 @@ impl State {
         let meter = self.quick.meter.clone();
         let ended = std::cell::Cell::new(false);
         self.quick.meter.take_refused();
-        let call = Call { owner, is_pump, meter, ended, body: std::cell::Cell::new(Some(body)) };
+        let call = Call {
+            owner,
+            is_pump,
+            loads: std::cell::Cell::new(false),
+            meter,
+            ended,
+            body: std::cell::Cell::new(Some(body)),
+        };
         let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
         tag(&raw const call);
         let result = self.js.call(&self.base, &self.js.undefined(), &[]);
@@ -169,8 +176,10 @@ impl State {
             true => Finish::Module(unsafe { JS_VALUE_GET_PTR(compiled.raw()) }.cast()),
             false => Finish::Script,
         };
+        with_call(|call| call.loads.set(is_module));
         // SAFETY: the count of the compiled script goes over to the call.
         let started = self.js.own(unsafe { JS_EvalFunction(self.js.0, compiled.into_raw()) });
+        with_call(|call| call.loads.set(false));
         // What goes wrong while a module runs rejects its promise. What is thrown at once is that its
         // imports do not fit the exports of others.
         let started = started.map_err(|thrown| match is_module {
