@@ -212,7 +212,7 @@ fn from_error(state: &State, thrown: &Val) -> Error {
         return error.called_from(frames);
     }
     let name = text(state, thrown, c"name").unwrap_or_else(|| "Error".into());
-    if message == OUT_OF_MEMORY && name == "InternalError" {
+    if message.starts_with(OUT_OF_MEMORY) && name == "InternalError" {
         return out_of_memory().called_from(frames);
     }
     let payload = marshal::payload_of_error(state, thrown, &name);

@@ -59,6 +59,9 @@ const STACK_MARGIN: usize = fiber::STACK_BYTES / 4;
 /// How much stack code may use that runs on no fiber: only what opens the context.
 const OPENING_STACK: usize = 256 << 10;
 
+/// What the library needs changed.
+const PRELUDE: &str = include_str!("../prelude.js");
+
 /// Frames that one context adds to a trace at the most: the innermost ones.
 const MOST_FRAMES: u32 = 32;
 
@@ -268,6 +271,7 @@ impl State {
             JS_SetPromiseHook(runtime, Some(promise::on_promise), std::ptr::null_mut());
         }
         module::install(self.js);
+        drop(self.js.eval(PRELUDE, failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?);
         lookup::install(self)
     }
 
