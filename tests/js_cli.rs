@@ -310,6 +310,9 @@ fn a_deadline_ends_whatever_takes_too_long() {
         "print('go'); function* g() { for (;;) yield 1; } for (const x of g());",
         "print('go'); /(a+)+$/.test('a'.repeat(100) + 'b');",
         "print('go'); setTimeout(() => { for (;;); });",
+        "print('go'); setTimeout(async () => { for (;;) await null; });",
+        "print('go'); (async () => { for (;;) await null; })();",
+        "print('go'); const f = () => queueMicrotask(f); f();",
     ] {
         let ran = run_main(text, &["--deadline", "100ms"]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(1), "go\n"), "of {text}: {ran:?}");

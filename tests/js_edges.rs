@@ -299,3 +299,38 @@ async fn a_script_may_undermine_itself_and_nobody_else() {
     let fresh = js(&broker, "").await;
     assert_eq!(eval::<i64>(&fresh, "(await later.async([41]))[0]").await, 41);
 }
+
+// Z-035: neither a hot loop nor an endless chain of jobs keeps others out, and each can be ended.
+#[tokio::test]
+async fn what_never_ends_by_itself_keeps_nobody_out() {
+    let broker = builder().build().unwrap();
+    let source = "expose('computes', () => { for (;;); });
+                  expose('stubborn', () => { for (;;) { try { for (;;); } catch { } finally { } } });
+                  expose('chains', async () => { for (;;) await null; });
+                  expose('tasks', () => { const f = () => queueMicrotask(f); f(); return globalThis.kept ??= new Promise(() => {}); });
+                  expose('calls', async () => { for (;;) await id.async(1); });
+                  expose('waits', async () => { for (;;) await later.async(1); });
+                  expose('generates', () => { function* g() { for (;;) yield 1; } for (const x of g()); });
+                  expose('sorts', () => { for (;;) [3, 2, 1].sort(() => 1); });
+                  expose('alive', () => 'alive')";
+    let context = js(&broker, source).await;
+    let neighbour = js(&broker, "expose('neighbour', x => later(x) + 1)").await;
+    for name in ["computes", "stubborn", "chains", "tasks", "calls", "waits", "generates", "sorts"]
+    {
+        let endless = spawn(context.call::<Value>(name, ()));
+        for n in 0..5 {
+            let got = within(neighbour.call::<i64>("neighbour", (n,))).await.unwrap();
+            assert_eq!(got, n + 1, "beside {name}");
+        }
+        // What does not compute leaves its own context free too.
+        if ["chains", "calls", "waits", "tasks"].contains(&name) {
+            let got = within(context.call::<String>("alive", ())).await.unwrap();
+            assert_eq!(got, "alive", "beside {name}");
+        }
+        assert!(!endless.is_finished(), "{name}");
+        endless.abort();
+        let got = within(context.call::<String>("alive", ())).await.unwrap();
+        assert_eq!(got, "alive", "after {name}");
+        at_rest(&context).await;
+    }
+}
