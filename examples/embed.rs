@@ -3,7 +3,7 @@
 //! `cargo run --example embed` prints:
 //!
 //! ```text
-//! hello from Lua, user 42
+//! hello from JavaScript, user 42
 //! a script returned: Ada Lovelace has 3 orders
 //! ```
 
@@ -11,11 +11,12 @@ use calog::{Broker, Result};
 use std::time::Duration;
 
 const SCRIPT: &str = r#"
-    expose("describe", function(id)
-        local user = get_user(id)
-        print("hello from Lua, user " .. id)
-        return user .. " has 3 orders"
-    end)
+    function describe(id) {
+        const user = get_user(id);
+        console.log(`hello from JavaScript, user ${id}`);
+        return `${user} has 3 orders`;
+    }
+    expose("describe", describe);
 "#;
 
 #[tokio::main]
@@ -27,7 +28,7 @@ async fn main() -> Result<()> {
             if id == 42 { Ok("Ada Lovelace") } else { Err(format!("no user {id}")) }
         })
         .build()?;
-    let context = broker.open("lua").await?;
+    let context = broker.open("js").await?;
     context.eval::<()>(SCRIPT).await?;
     let text: String = context.call("describe", (42,)).await?;
     println!("a script returned: {text}");

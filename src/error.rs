@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 /// The result of everything in calog that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+#[cfg_attr(not(any(feature = "lua", feature = "js")), allow(dead_code, reason = "engines use it"))]
 /// The payload of a `load` error for a text that ended too early.
 pub(crate) const INCOMPLETE: &str = "incomplete";
 

@@ -1,6 +1,6 @@
 //! Each example prints what its first comment says.
 
-#![cfg(feature = "lua")]
+#![cfg(all(feature = "lua", feature = "js"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

@@ -129,12 +129,14 @@ impl Owner {
         }
     }
 
-    /// The call was cut off, unless it has ended.
-    pub(super) fn cut(&self) {
-        if self.life.get() == Life::Running {
+    /// The call was cut off, unless it has ended, which the result tells.
+    pub(super) fn cut(&self) -> bool {
+        let is_cut = self.life.get() == Life::Running;
+        if is_cut {
             self.life.set(Life::Cut);
             self.cut.notify_waiters();
         }
+        is_cut
     }
 
     /// It has ended, and no deadline watches over what it has left.
@@ -216,14 +218,5 @@ impl Owner {
             reason = self.when_over() => Err(reason),
             result = work => Ok(result),
         }
-    }
-}
-
-/// Cuts its call off when it is dropped before the call has ended.
-pub(super) struct CutOnDrop(pub(super) Rc<Owner>);
-
-impl Drop for CutOnDrop {
-    fn drop(&mut self) {
-        self.0.cut();
     }
 }

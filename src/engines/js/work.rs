@@ -2,7 +2,7 @@
 
 use super::{
     ffi::{Job, Ran, State},
-    owner::{CutOnDrop, Owner},
+    owner::Owner,
 };
 use crate::{
     chain::Chain,
@@ -10,11 +10,13 @@ use crate::{
     fiber::Operation,
     value::Value,
 };
-use std::{future::Future, rc::Rc, time::Duration};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep, sleep_until},
+use std::{
+    future::{Future, poll_fn},
+    rc::Rc,
+    task::Poll,
+    time::Duration,
 };
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long a promise job may compute on when one of the calls that it may be of is over, and
 /// another is not. Far more than an honest job takes between two waits.
@@ -34,6 +36,17 @@ fn enter(
     state.nest().enter(is_root, move || inside.run(job, owner))
 }
 
+/// Cuts its call off when it is dropped before the call has ended.
+struct CutOnDrop(Rc<State>, Rc<Owner>);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        if self.1.cut() {
+            self.0.forget_timers_of(&self.1);
+        }
+    }
+}
+
 /// A call whose promise is not settled. If it is cut off, what it does may go on for a while where
 /// nobody can tell whose it is.
 struct Lost(Option<Rc<State>>);
@@ -50,7 +63,7 @@ impl Drop for Lost {
 pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Value> {
     let owner = Rc::new(Owner::new(chain));
     // Declared first, dropped last: the script is unwound before what it has begun.
-    let _cut = CutOnDrop(owner.clone());
+    let _cut = CutOnDrop(state.clone(), owner.clone());
     let result = match enter(&state, chain.depth == 0, owner.clone(), job).await {
         Ok(Ran::Value(value)) => Ok(value),
         Ok(Ran::Promise(outcome)) => {
@@ -86,49 +99,42 @@ pub(super) fn finish_later(state: &State, id: u64, operation: Operation) {
     state.scope().spawn(Box::pin(chain.scope(task)));
 }
 
-/// Fires timer `id` after `delay`, and then every `period`, until it is cleared.
-pub(super) fn run_timer(
-    state: &State,
-    id: u64,
-    delay: Duration,
-    period: Option<Duration>,
-    cleared: oneshot::Receiver<()>,
-) {
-    let (Some(state), Some(owner)) = (state.keep(), state.owner()) else { return };
-    let mut cleared = cleared;
+/// Has the timers of the context fired in their order, by one task.
+pub(super) fn run_timers(state: &State) {
+    if !state.begin_timers() {
+        return;
+    }
+    let Some(state) = state.keep() else { return };
     let task = {
         let state = state.clone();
         async move {
-            let mut due = Instant::now() + delay;
-            loop {
-                // Only while it waits: a callback that clears its own timer runs to its end.
+            while let Some((due, id)) = state.next_timer() {
                 tokio::select! {
                     biased;
-                    _ = &mut cleared => break,
-                    () = owner.when_cut() => break,
                     () = sleep_until(due) => {}
+                    () = state.timers_changed() => continue,
                 }
                 state.jobs_before_timers().await;
-                fire(&state, &owner, id).await;
-                let Some(period) = period else { break };
-                // Beats that were missed are not made up for, but the rhythm stays.
-                let late = Instant::now().saturating_duration_since(due);
-                let missed = late.as_nanos() / period.as_nanos().max(1);
-                due += period.saturating_mul(u32::try_from(missed + 1).unwrap_or(u32::MAX));
+                let Some(owner) = state.timer_is_due(id) else { continue };
+                let mut firing = Box::pin(fire(state.clone(), owner, id));
+                // A callback that waits does not keep the next timer waiting.
+                if poll_fn(|cx| Poll::Ready(firing.as_mut().poll(cx).is_pending())).await {
+                    state.scope().spawn(firing);
+                }
             }
-            state.forget_timer(id);
+            state.end_timers();
         }
     };
     state.scope().spawn(Box::pin(task));
 }
 
-/// Fires a timer once: for its call if that still runs, else for the context.
-async fn fire(state: &Rc<State>, owner: &Rc<Owner>, id: u64) {
+/// Fires a timer: for its call if that still runs, else for the context.
+async fn fire(state: Rc<State>, owner: Rc<Owner>, id: u64) {
     if owner.is_running() {
-        let entry = enter(state, false, owner.clone(), Job::Timer(id));
+        let entry = enter(&state, false, owner.clone(), Job::Timer(id));
         let _ = owner.chain.scope(owner.until_over(entry)).await;
     } else {
-        unowned(state, Job::Timer(id)).await;
+        unowned(&state, Job::Timer(id)).await;
     }
 }
 

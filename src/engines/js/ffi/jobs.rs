@@ -112,7 +112,9 @@ impl State {
         // SAFETY: the runtime lives; the job is static and has no arguments.
         unsafe {
             if markers.is_null() {
+                let enforced = self.quick.meter.enforce(false);
                 *markers = JS_NewContextRaw(self.js.runtime());
+                self.quick.meter.enforce(enforced);
             }
             !markers.is_null() && JS_EnqueueJob(*markers, Some(nothing), 0, ptr::null_mut()) >= 0
         }

@@ -21,11 +21,20 @@ pub(super) struct Meter {
     limit: usize,
     /// A block was refused since the last look.
     refused: Cell<bool>,
+    /// The limit does not count now.
+    lifted: Cell<bool>,
 }
 
 impl Meter {
+    /// A meter whose limit does not count yet: QuickJS does not survive to be refused memory for the
+    /// parts of a context.
     pub(super) fn new(limit: usize) -> Rc<Self> {
-        Rc::new(Self { used: Cell::new(0), limit, refused: Cell::new(false) })
+        Rc::new(Self {
+            used: Cell::new(0),
+            limit,
+            refused: Cell::new(false),
+            lifted: Cell::new(true),
+        })
     }
 
     /// A runtime whose memory is counted here; null if there is none for it.
@@ -44,6 +53,11 @@ impl Meter {
         unsafe { JS_NewRuntime2(&raw const functions, ptr::from_ref(self).cast_mut().cast()) }
     }
 
+    /// Whether the limit counts from now on; returns whether it did.
+    pub(super) fn enforce(&self, enforced: bool) -> bool {
+        !self.lifted.replace(!enforced)
+    }
+
     /// Does the runtime hold more than its limit?
     pub(super) fn is_over(&self) -> bool {
         self.used.get() > self.limit
@@ -58,10 +72,10 @@ impl Meter {
     fn admits(&self, size: usize) -> bool {
         let used = self.used.get().saturating_add(size);
         let most = if size >= LARGE { self.limit } else { self.limit.saturating_add(RESERVE) };
-        if used > most {
+        if used > most && !self.lifted.get() {
             self.refused.set(true);
         }
-        used <= most
+        used <= most || self.lifted.get()
     }
 
     fn add(&self, block: *mut c_void) -> *mut c_void {

@@ -50,6 +50,7 @@ use std::{
     path::PathBuf,
     rc::{Rc, Weak},
 };
+use tokio::sync::Notify;
 use value::{Atom, Js, Val};
 
 /// The part of a fiber's stack that is left to natives and to values on their way in and out, which
@@ -79,7 +80,10 @@ pub(super) struct State {
     handles: RefCell<handles::Handles>,
     /// What settles the promises of `.async` calls that are under way.
     promises: RefCell<HashMap<u64, promise::Settlers>>,
-    timers: RefCell<HashMap<u64, timer::Timer>>,
+    timers: RefCell<timer::Timers>,
+    timers_changed: Notify,
+    /// A task fires the timers.
+    timing: Cell<bool>,
     /// What the arguments of `.async` calls under way take outside of the interpreter.
     pending_bytes: Cell<usize>,
     /// Promises that were rejected and that nobody handles yet.
@@ -230,6 +234,8 @@ impl State {
             handles: RefCell::default(),
             promises: RefCell::default(),
             timers: RefCell::default(),
+            timers_changed: Notify::new(),
+            timing: Cell::new(false),
             pending_bytes: Cell::new(0),
             rejected: RefCell::default(),
             next: Cell::new(0),
@@ -251,6 +257,7 @@ impl State {
         // `Quick` is dropped with it.
         unsafe { JS_SetContextOpaque(js.0, Rc::as_ptr(&state).cast_mut().cast()) };
         state.install().map_err(|thrown| failure::take(&state, thrown))?;
+        state.quick.meter.enforce(true);
         if state.quick.meter.is_over() {
             return Err(out_of_memory());
         }

@@ -4,20 +4,50 @@ use super::{
     State, failure, guarded,
     value::{Outcome, Val},
 };
+use crate::engines::js::owner::Owner;
 use rquickjs_sys::*;
-use std::{ffi::c_int, time::Duration};
-use tokio::sync::oneshot;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ffi::c_int,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::time::Instant;
 
 /// Waits that are longer are as good as for ever, and a clock could not count them.
 const FAR: f64 = 1e12;
 
 /// What a timer will do.
-pub(super) struct Timer {
+struct Timer {
     callback: Val,
     args: Vec<Val>,
-    repeats: bool,
-    /// Dropped with the timer, which ends its task.
-    _task: oneshot::Sender<()>,
+    due: Instant,
+    /// Between two beats, if it repeats.
+    period: Option<Duration>,
+    /// The call that began it.
+    owner: Rc<Owner>,
+    /// It was due, and its callback has not begun.
+    waits: bool,
+}
+
+/// The timers of a context, in the order in which they are due.
+#[derive(Default)]
+pub(super) struct Timers {
+    by_id: HashMap<u64, Timer>,
+    order: BTreeSet<(Instant, u64)>,
+}
+
+impl Timers {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    #[must_use = "dropping it may run finalisers, which must not happen under a borrow"]
+    fn remove(&mut self, id: u64) -> Option<Timer> {
+        let timer = self.by_id.remove(&id)?;
+        self.order.remove(&(timer.due, id));
+        Some(timer)
+    }
 }
 
 /// The functions of the family.
@@ -97,11 +127,17 @@ fn start(state: &State, args: Vec<Val>, repeats: bool) -> Outcome<Val> {
     let millis = if delay.is_nan() { least } else { delay.clamp(least, FAR) };
     let delay = Duration::from_secs_f64(millis / 1000.0);
     super::promise::admit(state, 0).map_err(|error| failure::throw(state, error))?;
-    let id = state.number();
-    let (task, cleared) = oneshot::channel();
-    let timer = Timer { callback, args: args.skip(1).collect(), repeats, _task: task };
-    state.timers.borrow_mut().insert(id, timer);
-    crate::engines::js::work::run_timer(state, id, delay, repeats.then_some(delay), cleared);
+    let Some(owner) = state.owner() else { return Ok(state.js.undefined()) };
+    let (id, due) = (state.number(), Instant::now() + delay);
+    let args = args.skip(1).collect();
+    let timer =
+        Timer { callback, args, due, period: repeats.then_some(delay), owner, waits: false };
+    {
+        let mut timers = state.timers.borrow_mut();
+        timers.by_id.insert(id, timer);
+        timers.order.insert((due, id));
+    }
+    crate::engines::js::work::run_timers(state);
     // SAFETY: makes a plain number.
     state.js.own(unsafe { JS_NewNumber(state.js.0, id as f64) })
 }
@@ -115,8 +151,9 @@ fn clear(state: &State, args: &[Val]) -> Outcome<Val> {
             drop(state.js.catch());
             0.0
         });
-        let gone = state.timers.borrow_mut().remove(&(id as u64));
+        let gone = state.timers.borrow_mut().remove(id as u64);
         drop(gone);
+        state.timers_changed.notify_one();
     }
     Ok(state.js.undefined())
 }
@@ -125,9 +162,10 @@ fn clear(state: &State, args: &[Val]) -> Outcome<Val> {
 pub(super) fn fire(state: &State, id: u64) {
     let (callback, args, over) = {
         let mut timers = state.timers.borrow_mut();
-        let Some(timer) = timers.get(&id) else { return };
+        let Some(timer) = timers.by_id.get_mut(&id) else { return };
+        timer.waits = false;
         let (callback, args) = (timer.callback.clone(), timer.args.clone());
-        let over = if timer.repeats { None } else { timers.remove(&id) };
+        let over = if timer.period.is_some() { None } else { timers.remove(id) };
         (callback, args, over)
     };
     drop(over);
@@ -140,9 +178,56 @@ pub(super) fn fire(state: &State, id: u64) {
 }
 
 impl State {
-    /// The timer and its callback are gone.
-    pub(in crate::engines::js) fn forget_timer(&self, id: u64) {
-        let gone = self.timers.borrow_mut().remove(&id);
-        drop(gone);
+    /// When the next timer is due; `None` if there is none.
+    pub(in crate::engines::js) fn next_timer(&self) -> Option<(Instant, u64)> {
+        self.timers.borrow().order.first().copied()
+    }
+
+    /// Resolves when a timer has come or gone.
+    pub(in crate::engines::js) async fn timers_changed(&self) {
+        self.timers_changed.notified().await;
+    }
+
+    /// Timer `id` is due: the call that began it, if its callback is to be called now.
+    pub(in crate::engines::js) fn timer_is_due(&self, id: u64) -> Option<Rc<Owner>> {
+        let mut timers = self.timers.borrow_mut();
+        let timers = &mut *timers;
+        let timer = timers.by_id.get_mut(&id)?;
+        timers.order.remove(&(timer.due, id));
+        if let Some(period) = timer.period {
+            // Beats that were missed are not made up for, but the rhythm stays.
+            let late = Instant::now().saturating_duration_since(timer.due);
+            let missed = late.as_nanos() / period.as_nanos().max(1);
+            timer.due += period.saturating_mul(u32::try_from(missed + 1).unwrap_or(u32::MAX));
+            timers.order.insert((timer.due, id));
+        }
+        // A beat that has not begun is not followed by another.
+        (!std::mem::replace(&mut timer.waits, true)).then(|| timer.owner.clone())
+    }
+
+    /// The timers of a call that was cut off are gone.
+    pub(in crate::engines::js) fn forget_timers_of(&self, owner: &Rc<Owner>) {
+        let mut gone = Vec::new();
+        {
+            let mut timers = self.timers.borrow_mut();
+            let of_owner = |timer: &Timer| Rc::ptr_eq(&timer.owner, owner);
+            let ids = timers.by_id.iter().filter(|(_, timer)| of_owner(timer)).map(|(id, _)| *id);
+            for id in ids.collect::<Vec<_>>() {
+                gone.extend(timers.remove(id));
+            }
+        }
+        if !gone.is_empty() {
+            self.timers_changed.notify_one();
+        }
+    }
+
+    /// `true` if no task fires the timers yet.
+    pub(in crate::engines::js) fn begin_timers(&self) -> bool {
+        self.timers_changed.notify_one();
+        !self.timing.replace(true)
+    }
+
+    pub(in crate::engines::js) fn end_timers(&self) {
+        self.timing.set(false);
     }
 }
