@@ -136,6 +136,7 @@ async fn fire(state: Rc<State>, owner: Rc<Owner>, id: u64) {
     } else {
         unowned(&state, Job::Timer(id)).await;
     }
+    state.timer_has_fired(id);
 }
 
 impl State {

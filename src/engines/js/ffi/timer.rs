@@ -26,8 +26,8 @@ struct Timer {
     period: Option<Duration>,
     /// The call that began it.
     owner: Rc<Owner>,
-    /// It was due, and its callback has not begun.
-    waits: bool,
+    /// It was due, and its callback has not ended.
+    busy: bool,
 }
 
 /// The timers of a context, in the order in which they are due.
@@ -127,17 +127,22 @@ fn start(state: &State, args: Vec<Val>, repeats: bool) -> Outcome<Val> {
     let millis = if delay.is_nan() { least } else { delay.clamp(least, FAR) };
     let delay = Duration::from_secs_f64(millis / 1000.0);
     super::promise::admit(state, 0).map_err(|error| failure::throw(state, error))?;
-    let Some(owner) = state.owner() else { return Ok(state.js.undefined()) };
     let (id, due) = (state.number(), Instant::now() + delay);
+    // What a call begins that was cut off would be cut off in turn.
+    let owner = state.owner().filter(|owner| !owner.is_over());
+    let Some(owner) = owner else { return timer_number(state, id) };
     let args = args.skip(1).collect();
-    let timer =
-        Timer { callback, args, due, period: repeats.then_some(delay), owner, waits: false };
+    let timer = Timer { callback, args, due, period: repeats.then_some(delay), owner, busy: false };
     {
         let mut timers = state.timers.borrow_mut();
         timers.by_id.insert(id, timer);
         timers.order.insert((due, id));
     }
     crate::engines::js::work::run_timers(state);
+    timer_number(state, id)
+}
+
+fn timer_number(state: &State, id: u64) -> Outcome<Val> {
     // SAFETY: makes a plain number.
     state.js.own(unsafe { JS_NewNumber(state.js.0, id as f64) })
 }
@@ -162,8 +167,7 @@ fn clear(state: &State, args: &[Val]) -> Outcome<Val> {
 pub(super) fn fire(state: &State, id: u64) {
     let (callback, args, over) = {
         let mut timers = state.timers.borrow_mut();
-        let Some(timer) = timers.by_id.get_mut(&id) else { return };
-        timer.waits = false;
+        let Some(timer) = timers.by_id.get(&id) else { return };
         let (callback, args) = (timer.callback.clone(), timer.args.clone());
         let over = if timer.period.is_some() { None } else { timers.remove(id) };
         (callback, args, over)
@@ -201,8 +205,15 @@ impl State {
             timer.due += period.saturating_mul(u32::try_from(missed + 1).unwrap_or(u32::MAX));
             timers.order.insert((timer.due, id));
         }
-        // A beat that has not begun is not followed by another.
-        (!std::mem::replace(&mut timer.waits, true)).then(|| timer.owner.clone())
+        // A beat that has not ended is not followed by another.
+        (!std::mem::replace(&mut timer.busy, true)).then(|| timer.owner.clone())
+    }
+
+    /// The callback of timer `id` has ended.
+    pub(in crate::engines::js) fn timer_has_fired(&self, id: u64) {
+        if let Some(timer) = self.timers.borrow_mut().by_id.get_mut(&id) {
+            timer.busy = false;
+        }
     }
 
     /// The timers of a call that was cut off are gone.
