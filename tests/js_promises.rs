@@ -230,6 +230,47 @@ async fn a_timer_that_takes_too_long_is_ended() {
     .await;
 }
 
+// Microtasks run before anything else, in order, those of promises among them.
+#[tokio::test(start_paused = true)]
+async fn microtasks_run_in_order_before_timers() {
+    let log = Log::default();
+    timed(&log, async |broker| {
+        let source = "setTimeout(() => { print('timer');
+          Promise.resolve().then(() => print('job of the timer')); });
+                      setTimeout(() => print('next timer'));
+                      Promise.resolve().then(() => { print('then 1');
+                        queueMicrotask(() => print('micro of then')); });
+                      queueMicrotask(() => print('micro 1'));
+                      Promise.resolve().then(() => print('then 2'));
+                      queueMicrotask((...args) => { print('micro 2', args.length);
+                        throw new Error('micro'); });
+                      (async () => { print('async'); await null; print('awaited'); })();
+                      print('sync')";
+        let context = js(&broker, source).await;
+        broker.settled().await;
+        let wanted = [
+            "async",
+            "sync",
+            "then 1",
+            "micro 1",
+            "then 2",
+            "micro 2 0",
+            "failure: raised: micro",
+            "awaited",
+            "micro of then",
+            "timer",
+            "job of the timer",
+            "next timer",
+        ];
+        assert_eq!(log.take(), wanted);
+        // A microtask may wait as everything may.
+        let got: String =
+            eval(&context, "await new Promise(f => queueMicrotask(() => f(later('w'))))").await;
+        assert_eq!(got, "w");
+    })
+    .await;
+}
+
 /// What a script does with promises, and which failures are told.
 const REJECTIONS: &[(&str, &[&str])] = &[
     // Nobody handles these.
