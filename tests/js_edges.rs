@@ -334,3 +334,42 @@ async fn what_never_ends_by_itself_keeps_nobody_out() {
         at_rest(&context).await;
     }
 }
+
+// C-144, C-151: natives of the host's own thread, in both forms, with state that only they touch.
+#[tokio::test]
+async fn natives_of_the_host_serve_both_forms() {
+    let mut seen = Vec::new();
+    let builder = builder().native_host("ask", move |n: i64| {
+        seen.push(n);
+        vec![i64::try_from(seen.len()).unwrap(), n * 2]
+    });
+    let (broker, mut host) = builder.build_with_host().unwrap();
+    let source = "expose('plain', n => ask(n)[1] + ask(n + 1)[1]);
+                  expose('later', async () => {
+                    const all = await Promise.all([1, 2, 3, 4].map(n => ask.async(n)));
+                    return all.map(([, doubled]) => doubled).join();
+                  });
+                  expose('gives_up', async () => {
+                    try { await ask.async(1); } finally { print('never asked'); }
+                  });";
+    let context = pumped(&mut host, js(&broker, source)).await;
+    let calls = (0..10).map(|n| context.call::<i64>("plain", (n,)));
+    let results = pumped(&mut host, join_all(calls)).await;
+    for (n, result) in (0..).zip(results) {
+        assert_eq!(result.unwrap(), 4 * n + 2);
+    }
+    let all = pumped(&mut host, context.call::<String>("later", ())).await.unwrap();
+    assert_eq!(all, "2,4,6,8");
+    // What nobody waits for any more is not asked.
+    let mut call = context.call::<Value>("gives_up", ());
+    start(&mut call).await;
+    drop(call);
+    at_rest(&context).await;
+    let all = pumped(&mut host, context.call::<String>("later", ())).await.unwrap();
+    assert_eq!(all, "2,4,6,8");
+}
+
+/// The output of `future`, while the host pumps.
+async fn pumped<T>(host: &mut calog::Host, future: impl Future<Output = T>) -> T {
+    within(host.run_until(future)).await
+}
