@@ -27,7 +27,7 @@ mod turn;
 
 pub use interrupt::expired;
 pub(crate) use interrupt::{Over, Slots, Target, Watched, in_turn, running, turn_is_over};
-pub use nest::Nest;
+pub use nest::{Admission, Nest};
 pub use turn::Turn;
 
 use crate::{

@@ -37,8 +37,21 @@ struct State {
     waiting: RefCell<Vec<Waker>>,
     /// The innermost keeps the interpreter.
     kept: Cell<bool>,
+    /// Somebody else is to enter first.
+    reserved: Cell<bool>,
     /// Numbers the calls.
     next: Cell<u64>,
+}
+
+/// When a call may enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// When nothing is inside: a call from the host.
+    Root,
+    /// On top of what waits inside.
+    Nested,
+    /// The same, and ahead of all others while the interpreter is [reserved](Nest::reserve).
+    First,
 }
 
 struct Inside {
@@ -53,12 +66,20 @@ impl Nest {
     /// A call that runs `f` on a fiber of its own once it may enter.
     pub fn enter<R: 'static, F: FnOnce() -> Result<R> + 'static>(
         &self,
-        is_root: bool,
+        admission: Admission,
         f: F,
     ) -> impl Future<Output = Result<R>> + use<R, F> {
         let id = self.0.next.get() + 1;
         self.0.next.set(id);
-        Entering { nest: self.0.clone(), id, is_root, stage: Stage::Outside(f) }
+        Entering { nest: self.0.clone(), id, admission, stage: Stage::Outside(f) }
+    }
+
+    /// Lets only those in that are to be [first](Admission::First), until it is taken back.
+    pub fn reserve(&self, reserved: bool) {
+        self.0.reserved.set(reserved);
+        if !reserved {
+            self.0.waiting.take().into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Does the innermost call keep the interpreter, because it was preempted?
@@ -74,8 +95,9 @@ impl Nest {
 
 impl State {
     /// May call `id` enter now? If not, `waker` is woken when it may.
-    fn admits(&self, id: u64, is_root: bool, waker: &Waker) -> bool {
-        if self.kept.get() {
+    fn admits(&self, id: u64, admission: Admission, waker: &Waker) -> bool {
+        let is_root = admission == Admission::Root;
+        if self.kept.get() || (self.reserved.get() && admission != Admission::First) {
             self.waiting.borrow_mut().push(waker.clone());
             return false;
         }
@@ -166,7 +188,7 @@ enum Stage<R: 'static, F> {
 struct Entering<R: 'static, F> {
     nest: Rc<State>,
     id: u64,
-    is_root: bool,
+    admission: Admission,
     stage: Stage<R, F>,
 }
 
@@ -178,7 +200,7 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Future for Entering<R, F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
         let this = &mut *self;
         if let Stage::Outside(_) = this.stage {
-            if !this.nest.admits(this.id, this.is_root, cx.waker()) {
+            if !this.nest.admits(this.id, this.admission, cx.waker()) {
                 return Poll::Pending;
             }
             let Stage::Outside(f) = mem::replace(&mut this.stage, Stage::Over) else {

@@ -47,6 +47,9 @@ pub(crate) struct Settings {
 pub(crate) struct Wish {
     pub(crate) deadline: Option<Duration>,
     pub(crate) fidelity: Option<Fidelity>,
+    /// A function value is called, from outside of any chain: it may be somebody's answer, so it is no
+    /// root.
+    pub(crate) is_callback: bool,
 }
 
 impl Wish {
@@ -100,7 +103,8 @@ impl Address {
         patient: bool,
     ) -> Result<Value> {
         let Some(chain) = Chain::current() else {
-            let chain = wish.on(self.shared.root());
+            let root = self.shared.root();
+            let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
             let room = match chain.deadline {
                 _ if !patient => self.mailbox.try_room()?,
                 None => self.mailbox.room().await?,
@@ -221,7 +225,8 @@ impl Owner for Address {
         function: Function,
         args: Vec<Value>,
     ) -> BoxFuture<'static, Result<Value>> {
-        Box::pin(self.call(Work::Call(function, args), Wish::default(), true))
+        let wish = Wish { is_callback: true, ..Wish::default() };
+        Box::pin(self.call(Work::Call(function, args), wish, true))
     }
 
     fn release(&self, key: u64) {

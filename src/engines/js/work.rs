@@ -7,7 +7,7 @@ use super::{
 use crate::{
     chain::Chain,
     error::{Error, ErrorKind, Result},
-    fiber::Operation,
+    fiber::{Admission, Operation},
     value::Value,
 };
 use std::{
@@ -22,18 +22,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// another is not. Far more than an honest job takes between two waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Promise jobs that a timer waits for.
-const JOBS_BEFORE_TIMERS: u64 = 10_000;
-
 /// One entry into the interpreter.
 fn enter(
     state: &Rc<State>,
-    is_root: bool,
+    admission: Admission,
     owner: Rc<Owner>,
     job: Job,
 ) -> impl Future<Output = Result<Ran>> + use<> {
     let inside = state.clone();
-    state.nest().enter(is_root, move || inside.run(job, owner))
+    state.nest().enter(admission, move || inside.run(job, owner))
 }
 
 /// Cuts its call off when it is dropped before the call has ended.
@@ -64,7 +61,8 @@ pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Val
     let owner = Rc::new(Owner::new(chain));
     // Declared first, dropped last: the script is unwound before what it has begun.
     let _cut = CutOnDrop(state.clone(), owner.clone());
-    let result = match enter(&state, chain.depth == 0, owner.clone(), job).await {
+    let admission = if chain.depth == 0 { Admission::Root } else { Admission::Nested };
+    let result = match enter(&state, admission, owner.clone(), job).await {
         Ok(Ran::Value(value)) => Ok(value),
         Ok(Ran::Promise(outcome)) => {
             // Until it is answered, what the call does is in its promise.
@@ -93,7 +91,7 @@ pub(super) fn finish_later(state: &State, id: u64, operation: Operation) {
             // When the call is over, the promise is rejected with the reason. What the script makes
             // of it, it does in promise jobs, which are the call's own and so have little time.
             let outcome = owner.until_over(operation).await.and_then(|outcome| outcome);
-            let _ = enter(&state, false, owner, Job::Settle { id, outcome }).await;
+            let _ = enter(&state, Admission::Nested, owner, Job::Settle { id, outcome }).await;
         }
     };
     state.scope().spawn(Box::pin(chain.scope(task)));
@@ -114,7 +112,6 @@ pub(super) fn run_timers(state: &State) {
                     () = sleep_until(due) => {}
                     () = state.timers_changed() => continue,
                 }
-                state.jobs_before_timers().await;
                 let Some(owner) = state.timer_is_due(id) else { continue };
                 let mut firing = Box::pin(fire(state.clone(), owner, id));
                 // A callback that waits does not keep the next timer waiting.
@@ -131,22 +128,12 @@ pub(super) fn run_timers(state: &State) {
 /// Fires a timer: for its call if that still runs, else for the context.
 async fn fire(state: Rc<State>, owner: Rc<Owner>, id: u64) {
     if owner.is_running() {
-        let entry = enter(&state, false, owner.clone(), Job::Timer(id));
+        let entry = enter(&state, Admission::Nested, owner.clone(), Job::Timer(id));
         let _ = owner.chain.scope(owner.until_over(entry)).await;
     } else {
         unowned(&state, Job::Timer(id)).await;
     }
     state.timer_has_fired(id);
-}
-
-impl State {
-    /// Promise jobs come before timers, unless there is no end of them.
-    async fn jobs_before_timers(&self) {
-        let before = self.jobs_run();
-        while self.is_pumping() && self.jobs_run() - before < JOBS_BEFORE_TIMERS {
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 /// An entry that no call asked for: the begin of a chain of its own.
@@ -155,7 +142,7 @@ async fn unowned(state: &Rc<State>, job: Job) {
     let limit = state.scope().limits().deadline;
     let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
     let owner = Rc::new(Owner::nobody(chain));
-    let entry = chain.scope(enter(state, false, owner.clone(), job));
+    let entry = chain.scope(enter(state, Admission::Nested, owner.clone(), job));
     if let Err(error) = owner.until_over(entry).await.and_then(|ran| ran) {
         state.scope().report(error.called_from(crate::fiber::take_last_trace()));
     }
@@ -172,8 +159,12 @@ pub(super) fn pump_later(state: &State) {
         async move {
             while state.has_jobs() {
                 pump(&state).await;
-                // Between two batches, calls that wait to enter have their turn.
-                tokio::task::yield_now().await;
+                if state.has_jobs() {
+                    // Between two batches, calls that wait to enter have their turn.
+                    state.nest().reserve(false);
+                    tokio::task::yield_now().await;
+                    state.nest().reserve(state.is_pumping());
+                }
             }
             state.end_pump();
         }
@@ -185,7 +176,7 @@ pub(super) fn pump_later(state: &State) {
 async fn pump(state: &Rc<State>) {
     let Some(owner) = state.owner_of_jobs() else { return };
     let doomed = owner.is_over();
-    let entry = enter(state, false, owner.clone(), Job::Pump { doomed });
+    let entry = enter(state, Admission::First, owner.clone(), Job::Pump { doomed });
     let entry = owner.chain.scope(entry);
     if doomed {
         if !owner.was_told() {

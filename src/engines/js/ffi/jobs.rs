@@ -199,18 +199,24 @@ impl State {
 
     /// `true` if jobs are left and nobody runs them.
     pub(in crate::engines::js) fn begin_pump(&self) -> bool {
-        self.has_jobs() && !self.pumping.replace(true)
+        let begins = self.has_jobs() && !self.pumping.replace(true);
+        if begins {
+            // What the scripts have left to do comes before whatever is new.
+            self.nest.reserve(true);
+        }
+        begins
     }
 
     pub(in crate::engines::js) fn end_pump(&self) {
         self.pumping.set(false);
+        self.nest.reserve(false);
     }
 
     /// The running code is about to wait. Jobs of others go on meanwhile, also those behind the one
     /// that waits.
     pub(super) fn leave_jobs(&self) {
         if with_call(|call| call.is_pump).unwrap_or(false) {
-            self.pumping.set(false);
+            self.end_pump();
         }
         if with_call(|call| call.loads.get()).unwrap_or(false) {
             self.loading.set(self.loading.get() + 1);
