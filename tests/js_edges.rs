@@ -345,7 +345,7 @@ async fn natives_of_the_host_serve_both_forms() {
     });
     let (broker, mut host) = builder.build_with_host().unwrap();
     let source = "expose('plain', n => ask(n)[1] + ask(n + 1)[1]);
-                  expose('later', async () => {
+                  expose('all_later', async () => {
                     const all = await Promise.all([1, 2, 3, 4].map(n => ask.async(n)));
                     return all.map(([, doubled]) => doubled).join();
                   });
@@ -358,14 +358,14 @@ async fn natives_of_the_host_serve_both_forms() {
     for (n, result) in (0..).zip(results) {
         assert_eq!(result.unwrap(), 4 * n + 2);
     }
-    let all = pumped(&mut host, context.call::<String>("later", ())).await.unwrap();
+    let all = pumped(&mut host, context.call::<String>("all_later", ())).await.unwrap();
     assert_eq!(all, "2,4,6,8");
     // What nobody waits for any more is not asked.
     let mut call = context.call::<Value>("gives_up", ());
     start(&mut call).await;
     drop(call);
     at_rest(&context).await;
-    let all = pumped(&mut host, context.call::<String>("later", ())).await.unwrap();
+    let all = pumped(&mut host, context.call::<String>("all_later", ())).await.unwrap();
     assert_eq!(all, "2,4,6,8");
 }
 
