@@ -21,7 +21,7 @@ pub(crate) struct Background {
     /// How many there are of both.
     count: Cell<usize>,
     /// The actor's.
-    waker: Cell<Option<Waker>>,
+    waker: RefCell<Option<Waker>>,
     /// The context has ended: nothing begins any more.
     closed: Cell<bool>,
 }
@@ -62,12 +62,20 @@ impl Background {
         };
         self.count.set(self.count.get() + 1);
         self.begun.borrow_mut().push(task.boxed_local());
-        self.waker.take().into_iter().for_each(Waker::wake);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
     }
 
     /// Polls all that can go on. It never ends.
     pub(crate) fn poll(&self, cx: &mut Context<'_>, address: &Address) -> Poll<()> {
-        self.waker.set(Some(cx.waker().clone()));
+        match &mut *self.waker.borrow_mut() {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        if self.count.get() == 0 {
+            return Poll::Pending;
+        }
         loop {
             if fiber::turn_is_over(address.shared.limits.slice) {
                 // Tasks and calls together get one slice.
