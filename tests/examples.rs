@@ -109,11 +109,14 @@ fn service_serves_its_requests_at_the_same_time() {
     for _ in 0..TRIES {
         let (shape, mut numbers) = shape(&run("service"));
         assert_eq!(shape, promised_shape);
-        // The third number is the time; all others are as promised.
-        let time = std::mem::replace(&mut numbers[2], promised_numbers[2]);
+        // The third number of each line is the time; all others are as promised.
+        let (half, mut slowest) = (numbers.len() / 2, 0);
+        for at in [2, half + 2] {
+            slowest = slowest.max(std::mem::replace(&mut numbers[at], promised_numbers[at]));
+        }
         assert_eq!(numbers, promised_numbers);
-        took.push(time);
-        if time < TOGETHER_MS {
+        took.push(slowest);
+        if slowest < TOGETHER_MS {
             return;
         }
     }
