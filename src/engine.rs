@@ -250,4 +250,41 @@ pub trait Scope {
     fn caller(&self) -> &Caller;
 }
 
+/// What scripts of every language find.
+impl dyn Scope + '_ {
+    /// `expose(name, value)`, as a script calls it.
+    pub fn run_expose(&self, args: &mut [Value]) -> Step {
+        let [Value::String(name), value] = args else {
+            return wrong("expose(name, value): expected a name and a value");
+        };
+        let Ok(name) = std::str::from_utf8(name) else {
+            return wrong("expose: the name is not UTF-8");
+        };
+        Step::Ready(self.expose(name, std::mem::take(value)).map(|()| Value::Nil))
+    }
+
+    /// `call(f, ...)`, as a script calls it: `f` is a function or a name.
+    pub fn run_call(&self, args: &mut [Value]) -> Step {
+        let Some((callee, args)) = args.split_first_mut() else {
+            return wrong("call(f, ...): expected a function or a name");
+        };
+        let callee = match callee {
+            Value::Function(function) => Callee::Function(function.clone()),
+            Value::String(name) => match std::str::from_utf8(name) {
+                Ok(name) => Callee::Name(Named::new(name)),
+                Err(_) => return wrong("call: the name is not UTF-8"),
+            },
+            other => {
+                let kind = other.type_name();
+                return wrong(format!("call: expected a function or a name, got {kind}"));
+            }
+        };
+        self.call(&callee, args)
+    }
+}
+
+fn wrong(message: impl Into<String>) -> Step {
+    Step::Ready(Err(Error::new(ErrorKind::Type, message)))
+}
+
 pub use crate::chain::Chain;

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes that the interpreter may hold. Default 64 MiB: room for a large script with its data,
     /// while a runaway allocation ends long before the machine's memory does. Past it: `memory`.
+    /// In JavaScript, small allocations may pass it by up to 16 MiB before the script is ended.
     pub memory_bytes: usize,
     /// How long a call into the context may take, from its acceptance. A deadline that the caller
     /// already has is inherited if it is earlier. Default none: how long a call may take is the

@@ -329,9 +329,10 @@ pub fn yield_now() -> bool {
 /// Runs `f`, which drops many fibers: their handlers share one [`GRACE`], so that the end of a
 /// context takes no longer for a thousand calls than for one.
 pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {
-    TOGETHER.set(Some(computed() + GRACE));
+    let outer = TOGETHER.get();
+    TOGETHER.set(outer.or_else(|| Some(computed() + GRACE)));
     let result = f();
-    TOGETHER.set(None);
+    TOGETHER.set(outer);
     result
 }
 

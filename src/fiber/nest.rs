@@ -1,6 +1,6 @@
 //! Whose turn it is in an interpreter whose calls must finish innermost first.
 
-use super::{Fiber, LAST_TRACE, spawn, take_last_trace};
+use super::{Fiber, LAST_TRACE, end_together, spawn, take_last_trace};
 use crate::error::Result;
 use std::{
     any::Any,
@@ -139,14 +139,24 @@ impl State {
     fn leave(&self) {
         self.inside.borrow_mut().pop();
         self.keep(false);
+        end_together(|| self.end_dropped());
+        let next = self.inside.borrow_mut().last_mut().and_then(|inside| inside.waker.take());
+        match next {
+            Some(waker) => waker.wake(),
+            None => self.wake_root(),
+        }
+    }
+
+    /// Ends the innermost calls that were dropped.
+    fn end_dropped(&self) {
         loop {
             // A fiber that ends here may enter nothing, but it may release what takes borrows.
             let dropped = match self.inside.borrow_mut().last_mut() {
                 Some(inside) => match inside.dropped.take() {
                     Some(dropped) => dropped,
-                    None => return inside.waker.take().into_iter().for_each(Waker::wake),
+                    None => return,
                 },
-                None => break,
+                None => return,
             };
             // The trace that is told is that of the call that ended by itself.
             let trace = take_last_trace();
@@ -154,7 +164,6 @@ impl State {
             LAST_TRACE.set(trace);
             self.inside.borrow_mut().pop();
         }
-        self.wake_root();
     }
 
     /// Lets the next root look whether it may enter.

@@ -3,7 +3,6 @@
 
 use super::ffi::{Builtin, State};
 use crate::{
-    engine::{Callee, Named},
     error::{Error, ErrorKind},
     native::Step,
     value::Value,
@@ -35,36 +34,12 @@ fn wrong(message: impl Into<String>) -> Step {
     Step::Ready(Err(Error::new(ErrorKind::Type, message)))
 }
 
-/// `expose(name, value)`
 fn expose(state: &State, args: &mut [Value]) -> Step {
-    let [Value::String(name), value] = args else {
-        return wrong("expose(name, value): expected a name and a value");
-    };
-    let Ok(name) = std::str::from_utf8(name) else {
-        return wrong("expose: the name is not UTF-8");
-    };
-    Step::Ready(state.scope().expose(name, std::mem::take(value)).map(|()| Value::Nil))
+    state.scope().run_expose(args)
 }
 
-/// `call(f, ...)`: `f` is a function or a name.
 fn call(state: &State, args: &mut [Value]) -> Step {
-    let Some((callee, args)) = args.split_first_mut() else {
-        return wrong("call(f, ...): expected a function or a name");
-    };
-    let callee = match callee {
-        Value::Function(function) => Callee::Function(function.clone()),
-        Value::String(name) => match std::str::from_utf8(name) {
-            Ok(name) => Callee::Name(Named::new(name)),
-            Err(_) => return wrong("call: the name is not UTF-8"),
-        },
-        other => {
-            return wrong(format!(
-                "call: expected a function or a name, got {}",
-                other.type_name()
-            ));
-        }
-    };
-    state.scope().call(&callee, args)
+    state.scope().run_call(args)
 }
 
 /// The text of bytes; if it must be UTF-8 throughout, anything else is an error.

@@ -12,6 +12,7 @@ use crate::{
 };
 use rquickjs_sys::*;
 use std::{collections::VecDeque, ffi::c_int, ptr, rc::Rc};
+use tokio::time::Instant;
 
 /// Jobs that run in one go: after so many, calls that wait to enter have their turn.
 const BATCH: usize = 1000;
@@ -93,6 +94,17 @@ impl State {
         drop(dropped);
     }
 
+    /// Somebody who is not known any more. The context's deadline holds for whatever it is.
+    pub(super) fn unknown(&self) -> Rc<Owner> {
+        match self.scope().limits().deadline {
+            None => self.unknown.clone(),
+            limit => {
+                let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+                Rc::new(Owner::nobody(self.scope().root().until(until)))
+            }
+        }
+    }
+
     /// The next jobs may be of `other` as well.
     pub(super) fn share_jobs_with(&self, current: &Rc<Owner>, other: &Rc<Owner>) {
         let shared = {
@@ -101,8 +113,11 @@ impl State {
             last.is_some_and(|last| last.includes(current) && last.includes(other))
         };
         if !shared || !self.has_jobs() {
-            let both =
-                Owner::group(&[current.clone(), other.clone()], &self.unknown, self.scope().root());
+            let both = Owner::group(
+                &[current.clone(), other.clone()],
+                &self.unknown(),
+                self.scope().root(),
+            );
             self.add_jobs_for(&Rc::new(both));
         }
     }

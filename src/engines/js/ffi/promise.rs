@@ -268,7 +268,7 @@ pub(super) unsafe extern "C" fn on_promise(
                 match maker.and_then(|maker| maker.upgrade()) {
                     Some(maker) if current.includes(&maker) => {}
                     Some(maker) if maker.is_running() => state.share_jobs_with(&current, &maker),
-                    _ => state.share_jobs_with(&current, &state.unknown),
+                    _ => state.share_jobs_with(&current, &state.unknown()),
                 }
             }
             _ => {}
