@@ -43,11 +43,24 @@ pub(super) fn trace_getter(js: Js) -> Outcome<Val> {
     native::getter(js, c"trace", get_trace)
 }
 
-/// Has traces hold as many frames as calog tells of.
+/// Has traces hold as many frames as calog tells of, and takes the two hooks away by which a script's
+/// own code would run whenever an Error is made, also the one that is to end it.
 pub(super) fn prepare(js: Js, global: &Val) -> Outcome<()> {
     let error = js.get(global, c"Error")?;
-    let most = js.plain(JS_MKVAL(JS_TAG_INT, MOST_FRAMES.cast_signed()));
-    js.define_str(&error, "stackTraceLimit", most, PLAIN)
+    // SAFETY: all live through the calls, which take no counts.
+    unsafe {
+        let most = JS_MKVAL(JS_TAG_INT, MOST_FRAMES.cast_signed());
+        let limit = js.atom("stackTraceLimit")?;
+        if JS_SetProperty(js.0, error.raw(), limit.raw(), most) < 0 {
+            return Err(Thrown);
+        }
+        for name in ["stackTraceLimit", "prepareStackTrace"] {
+            if JS_DeleteProperty(js.0, error.raw(), js.atom(name)?.raw(), 0) < 0 {
+                return Err(Thrown);
+            }
+        }
+    }
+    Ok(())
 }
 
 unsafe extern "C" fn get_trace(
