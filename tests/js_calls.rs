@@ -200,13 +200,23 @@ const POINTS: &[&str] = &[
        return a - b; }); return out;",
 ];
 
+/// The same where the order of promise jobs counts: while one script waits, the jobs of all go on.
+const ORDERED: &[&str] = &[
+    "const order = []; Promise.resolve().then(() => order.push('job'));
+      order.push(later('before')); await null;
+       order.push(later('after')); return order;",
+    "const log = []; const f = async n => { for (let i = 0; i < 3; i++) { log.push(later(n + i));
+      await null; } };
+       await Promise.all([f('a'), f('b')]); return log;",
+];
+
 // C-118, C-117: the points at which nothing but the fiber below makes a wait possible.
 #[tokio::test]
 async fn a_script_may_wait_at_every_point_of_the_language() {
     let broker = builder().build().unwrap();
     let (context, plain) = (js(&broker, "").await, js(&broker, "").await);
     let mut wrong = Vec::new();
-    for point in POINTS {
+    for point in POINTS.iter().chain(ORDERED) {
         let wanted: String = eval(&plain, &js_shown(point, false)).await;
         let got = within(context.eval::<String>(&js_shown(point, true))).await;
         if got.as_ref().ok() != Some(&wanted) {
@@ -310,6 +320,19 @@ async fn plain_calls_from_other_contexts_nest() {
     .await;
 }
 
+/// Begins a call of `f` for each name, in this order also on a busy machine.
+async fn one_by_one<const N: usize>(
+    context: &Context,
+    names: [&str; N],
+) -> Vec<tokio::task::JoinHandle<calog::Result<String>>> {
+    let mut calls = Vec::new();
+    for name in names {
+        calls.push(spawn(context.call::<String>("f", (name,))));
+        settle().await;
+    }
+    calls
+}
+
 // C-117: a call from the host is nobody's answer, so it waits until the interpreter is idle.
 #[tokio::test(start_paused = true)]
 async fn calls_from_the_host_enter_one_after_another_in_order() {
@@ -318,9 +341,7 @@ async fn calls_from_the_host_enter_one_after_another_in_order() {
     inline(builder, async |broker| {
         let source = "expose('f', name => { print('in ' + name); return wait_here(name) + '!'; })";
         let context = js(&broker, source).await;
-        let calls: Vec<_> =
-            ["a", "b", "c", "d"].map(|name| spawn(context.call::<String>("f", (name,)))).into();
-        settle().await;
+        let calls = one_by_one(&context, ["a", "b", "c", "d"]).await;
         assert_eq!((log.take(), gate.arrivals()), (vec!["in a".to_string()], 1));
         // One that is given up in the queue never enters, and keeps nobody up.
         calls[1].abort();
@@ -346,6 +367,40 @@ async fn calls_from_the_host_enter_one_after_another_in_order() {
     .await;
 }
 
+// What a call leaves to be done at once is done before whatever comes after it.
+#[tokio::test]
+async fn jobs_of_a_call_run_before_the_next_call() {
+    let broker = builder().build().unwrap();
+    let source = "globalThis.n = 0;
+                  const soon = () => { Promise.resolve().then(() => { n++; }); return n; };
+                  expose('leaves', soon);
+                  expose('leaves_more', () => { queueMicrotask(() => queueMicrotask(() => { n++;
+                    })); });
+                  expose('leaves_async', async () => { soon(); });
+                  expose('leaves_and_throws', () => { soon(); throw new Error('on purpose'); });
+                  expose('sees', () => n);";
+    let context = js(&broker, source).await;
+    let lua = lua(&broker, "expose('lua_leaves', function() leaves() return sees() end)").await;
+    let mut wanted = 0;
+    for _ in 0..50 {
+        for name in ["leaves", "leaves_more", "leaves_async", "leaves_and_throws"] {
+            let _ = within(context.call::<Value>(name, ())).await;
+            wanted += 1;
+            assert_eq!(within(context.call::<i64>("sees", ())).await.unwrap(), wanted, "{name}");
+            // Also of one that is queued already.
+            let calls = (context.call::<Value>(name, ()), context.call::<i64>("sees", ()));
+            let (_, seen) = within(futures::future::join(calls.0, calls.1)).await;
+            wanted += 1;
+            assert_eq!(seen.unwrap(), wanted, "{name}");
+        }
+        eval::<()>(&context, "soon(); null").await;
+        wanted += 1;
+        assert_eq!(eval::<i64>(&context, "n").await, wanted);
+        wanted += 1;
+        assert_eq!(within(lua.call::<i64>("lua_leaves", ())).await.unwrap(), wanted);
+    }
+}
+
 // C-117: what awaits is not inside of the interpreter, so others come and go.
 #[tokio::test(start_paused = true)]
 async fn async_functions_interleave_freely() {
@@ -360,14 +415,15 @@ async fn async_functions_interleave_freely() {
                       })
                       expose('plain', () => 'plain')";
         let context = js(&broker, source).await;
-        let calls = ["a", "b", "c"].map(|name| spawn(context.call::<String>("f", (name,))));
-        settle().await;
+        let calls = one_by_one(&context, ["a", "b", "c"]).await;
         assert_eq!(log.take(), ["in a", "in b", "in c"]);
         assert_eq!(context.call::<String>("plain", ()).await.unwrap(), "plain");
         gate.open(1);
         settle().await;
         assert_eq!(log.take(), ["out a"]);
-        gate.open(2);
+        gate.open(1);
+        settle().await;
+        gate.open(1);
         for (call, name) in calls.into_iter().zip(["a", "b", "c"]) {
             assert_eq!(call.await.unwrap().unwrap(), name);
         }

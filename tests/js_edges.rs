@@ -6,10 +6,11 @@
 
 mod js_support;
 
-use calog::{Call, Context, ErrorKind, FromValue, Limits, Value};
+use calog::{Call, Context, ErrorKind, FromValue, Function, Limits, Value};
 use futures::future::join_all;
 use js_support::*;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 fn spawn<R: FromValue + Send + 'static>(
     call: Call<R>,
@@ -372,4 +373,47 @@ async fn natives_of_the_host_serve_both_forms() {
 /// The output of `future`, while the host pumps.
 async fn pumped<T>(host: &mut calog::Host, future: impl Future<Output = T>) -> T {
     within(host.run_until(future)).await
+}
+
+// C-112: a callback may be called by whoever has it, also by a task of the host that begins a new
+// chain, while its script waits for just that in plain form.
+#[tokio::test]
+async fn a_callback_is_called_from_another_task_while_its_script_waits() {
+    let (sender, mut asked) =
+        tokio::sync::mpsc::unbounded_channel::<(Function, oneshot::Sender<i64>)>();
+    // An actor of the host, as services have them.
+    let actor = tokio::spawn(async move {
+        while let Some((callback, reply)) = asked.recv().await {
+            let _ = reply.send(callback.call::<i64>((20,)).await.unwrap());
+        }
+    });
+    let handle = tokio::runtime::Handle::current();
+    let broker = builder()
+        .native_async("through_task", move |f: Function| {
+            let handle = handle.clone();
+            async move { handle.spawn(async move { f.call::<i64>((10,)).await }).await.unwrap() }
+        })
+        .native_async("through_actor", move |f: Function| {
+            let (reply, answer) = oneshot::channel();
+            sender.send((f, reply)).unwrap();
+            async move { answer.await.unwrap() }
+        })
+        .build()
+        .unwrap();
+    let source = "expose('task', n => through_task(x => x + later(n)));
+                  expose('actor', n => through_actor(x => x + later(n)));
+                  expose('nested', n => through_task(x => through_actor(y => x + y + later(n))));
+                  expose('task_later', async n => await through_task.async(async x => x + await later.async(n)));
+                  expose('caught', () => { try { through_task(() => 'text'); } catch (e) { return e.kind; } });";
+    let context = js(&broker, source).await;
+    for (name, wanted) in [("task", 11), ("actor", 21), ("nested", 31), ("task_later", 11)] {
+        let calls = (0..10).map(|_| context.call::<i64>(name, (1,)));
+        for result in within(join_all(calls)).await {
+            assert_eq!(result.unwrap(), wanted, "{name}");
+        }
+    }
+    assert_eq!(within(context.call::<String>("caught", ())).await.unwrap(), "type");
+    at_rest(&context).await;
+    within(broker.shutdown(TIMEOUT)).await.unwrap();
+    actor.abort();
 }
