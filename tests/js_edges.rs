@@ -226,8 +226,8 @@ async fn calls_may_share_generators_promises_and_iterators() {
     .await;
 }
 
-/// What a script may do to the objects that everything stands on. Afterwards the context still answers
-/// calls, and other contexts notice nothing.
+/// What a script may do to the objects that everything stands on. Afterwards the context still
+/// answers calls, and other contexts notice nothing.
 const UNDERMINED: &[&str] = &[
     "Object.prototype.then = function (f) { f('hijacked'); }",
     "Object.defineProperty(Object.prototype, 'then', { get() { throw new Error('then'); } })",

@@ -294,8 +294,8 @@ async fn two_hundred_rounds_of_a_random_mix_in_both_languages() {
     .await;
 }
 
-// C-107, C-137: the same while contexts close in the middle of it and others take their place. A call
-// is answered with the right result or with an error that says why there is none.
+// C-107, C-137: the same while contexts close in the middle of it and others take their place.
+// A call is answered with the right result or with an error that says why there is none.
 #[tokio::test]
 async fn rounds_in_which_contexts_close_and_open_again() {
     let (broker, mut contexts, _) = contexts().await;
