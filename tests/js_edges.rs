@@ -124,8 +124,10 @@ async fn a_buried_call_that_is_late_is_answered_in_time() {
 async fn a_call_that_ends_cannot_wait_any_more() {
     let (log, gate) = (Log::default(), Gate::default());
     inline(waiting(&log, &gate), async |broker| {
-        let source = "const tell = f => { try { f(); print('waited'); } catch (e) { print(e.kind); } };
-            expose('plain', () => { try { wait_here(1); } finally { tell(() => later(1)); print('end'); } });
+        let source = "const tell = f => { try { f(); print('waited'); } catch (e) { print(e.kind);
+          } };
+            expose('plain', () => { try { wait_here(1); } finally { tell(() => later(1));
+              print('end'); } });
             expose('awaits', async () => {
               try { await wait_here.async(1); } finally {
                 try { await later.async(1); print('waited'); } catch (e) { print(e.kind); }
@@ -133,12 +135,15 @@ async fn a_call_that_ends_cannot_wait_any_more() {
               } });
             expose('mixed', async () => {
               try { await wait_here.async(1); } finally { tell(() => later(1)); print('end'); } });
-            expose('loops', async () => { for (;;) { try { await wait_here.async(1); } catch (e) { print('again'); } } });
+            expose('loops', async () => { for (;;) { try { await wait_here.async(1); } catch (e) {
+              print('again'); } } });
             expose('loops_plain', () => { for (;;) { try { wait_here(1); } catch (e) { } } });
             expose('timer', async () => {
-              try { await wait_here.async(1); } finally { setTimeout(() => print('timer'), 1); print('end'); } });
+              try { await wait_here.async(1); } finally { setTimeout(() => print('timer'), 1);
+                print('end'); } });
             expose('detached', async () => { (async () => {
-              try { await wait_here.async(1); } finally { print('end'); } })(); await wait_here.async(2); });
+              try { await wait_here.async(1); } finally { print('end'); } })();
+                await wait_here.async(2); });
             expose('alive', () => 'alive');";
         let context = js(&broker, source).await;
         for (name, wanted) in [
@@ -180,7 +185,8 @@ async fn calls_may_share_generators_promises_and_iterators() {
     let (log, gate) = (Log::default(), Gate::default());
     inline(waiting(&log, &gate), async |broker| {
         let source = "const shared = (function* () { for (let i = 0;; i++) yield wait_here(i); })();
-            expose('steps', () => { try { return shared.next().value; } catch (e) { return e.name; } });
+            expose('steps', () => { try { return shared.next().value; } catch (e) { return e.name;
+              } });
             let resolve; const promise = new Promise(f => { resolve = f; });
             expose('waits', async () => await promise);
             expose('resolves', v => { resolve(v); });
@@ -188,7 +194,8 @@ async fn calls_may_share_generators_promises_and_iterators() {
             expose('sorts', () => items.sort((a, b) => wait_here(a - b)).join());
             expose('pops', () => { items.length = 0; items.push(9); return items.length; });
             const map = new Map([[1, 'a'], [2, 'b']]);
-            expose('walks', () => { const out = []; for (const [k, v] of map) out.push(wait_here(k) + v); return out.join(); });
+            expose('walks', () => { const out = []; for (const [k,
+              v] of map) out.push(wait_here(k) + v); return out.join(); });
             expose('changes', () => { map.delete(2); map.set(3, 'c'); return 'changed'; });";
         let context = js(&broker, source).await;
         let lua_source = ["steps", "pops", "changes"]
@@ -241,22 +248,30 @@ const UNDERMINED: &[&str] = &[
     "Error.prepareStackTrace = (e, sites) => sites",
     "Error.stackTraceLimit = 0",
     "Object.defineProperty(Error, 'stackTraceLimit', { get() { throw 1; } })",
-    "Object.defineProperty(Error.prototype, 'kind', { set() { throw 1; }, get() { return 'mine'; } })",
+    "Object.defineProperty(Error.prototype, 'kind', { set() { throw 1; }, get() { return 'mine';
+      } })",
     "Error.prototype.message = 5; Error.prototype.name = Symbol(); delete Error.prototype.toString",
-    "Array.prototype[Symbol.iterator] = null; Array.prototype.length = 5; Array.prototype.toJSON = () => 1",
+    "Array.prototype[Symbol.iterator] = null; Array.prototype.length = 5;
+      Array.prototype.toJSON = () => 1",
     "Object.defineProperty(Array.prototype, 0, { set() { throw 1; }, get() { return 'proto'; } })",
-    "Object.defineProperty(Object.prototype, 'a', { set() { throw 1; }, get() { return 'proto'; } })",
-    "Map.prototype.entries = null; Map.prototype.set = () => { throw 1; }; Set.prototype.add = null",
-    "Function.prototype.call = null; Function.prototype.apply = null; delete Function.prototype.toString",
+    "Object.defineProperty(Object.prototype, 'a', { set() { throw 1; }, get() { return 'proto';
+      } })",
+    "Map.prototype.entries = null; Map.prototype.set = () => { throw 1; };
+      Set.prototype.add = null",
+    "Function.prototype.call = null; Function.prototype.apply = null;
+      delete Function.prototype.toString",
     "Object.setPrototypeOf(Function.prototype, null)",
     "Object.setPrototypeOf(Object.prototype.constructor, null)",
-    "Object.prototype.value = 'value'; Object.prototype.done = true; Object.prototype.get = () => 1",
+    "Object.prototype.value = 'value'; Object.prototype.done = true;
+      Object.prototype.get = () => 1",
     "Object.freeze(globalThis.Object.prototype); Object.freeze(Function.prototype)",
     "String.prototype.toString = () => { throw 1; }; Symbol.prototype[Symbol.toPrimitive] = null",
     "Uint8Array.prototype.length = 1; Object.setPrototypeOf(Uint8Array.prototype, null)",
     "Object.preventExtensions(globalThis)",
-    "for (const name of Object.getOwnPropertyNames(globalThis)) { try { delete globalThis[name]; } catch { } }",
-    "new FinalizationRegistry(() => later(1)).register({}, 1); for (let i = 0; i < 1e4; i++) { const o = {}; o.o = o; }",
+    "for (const name of Object.getOwnPropertyNames(globalThis)) { try { delete globalThis[name];
+      } catch { } }",
+    "new FinalizationRegistry(() => later(1)).register({}, 1); for (let i = 0; i < 1e4; i++) {
+      const o = {}; o.o = o; }",
 ];
 
 #[tokio::test]
@@ -306,12 +321,15 @@ async fn a_script_may_undermine_itself_and_nobody_else() {
 async fn what_never_ends_by_itself_keeps_nobody_out() {
     let broker = builder().build().unwrap();
     let source = "expose('computes', () => { for (;;); });
-                  expose('stubborn', () => { for (;;) { try { for (;;); } catch { } finally { } } });
+                  expose('stubborn', () => { for (;;) { try { for (;;); } catch { } finally {
+                    } } });
                   expose('chains', async () => { for (;;) await null; });
-                  expose('tasks', () => { const f = () => queueMicrotask(f); f(); return globalThis.kept ??= new Promise(() => {}); });
+                  expose('tasks', () => { const f = () => queueMicrotask(f); f();
+                    return globalThis.kept ??= new Promise(() => {}); });
                   expose('calls', async () => { for (;;) await id.async(1); });
                   expose('waits', async () => { for (;;) await later.async(1); });
-                  expose('generates', () => { function* g() { for (;;) yield 1; } for (const x of g()); });
+                  expose('generates', () => { function* g() { for (;;) yield 1;
+                    } for (const x of g()); });
                   expose('sorts', () => { for (;;) [3, 2, 1].sort(() => 1); });
                   expose('alive', () => 'alive')";
     let context = js(&broker, source).await;
@@ -403,8 +421,10 @@ async fn a_callback_is_called_from_another_task_while_its_script_waits() {
     let source = "expose('task', n => through_task(x => x + later(n)));
                   expose('actor', n => through_actor(x => x + later(n)));
                   expose('nested', n => through_task(x => through_actor(y => x + y + later(n))));
-                  expose('task_later', async n => await through_task.async(async x => x + await later.async(n)));
-                  expose('caught', () => { try { through_task(() => 'text'); } catch (e) { return e.kind; } });";
+                  expose('task_later',
+                    async n => await through_task.async(async x => x + await later.async(n)));
+                  expose('caught', () => { try { through_task(() => 'text'); } catch (e) {
+                    return e.kind; } });";
     let context = js(&broker, source).await;
     for (name, wanted) in [("task", 11), ("actor", 21), ("nested", 31), ("task_later", 11)] {
         let calls = (0..10).map(|_| context.call::<i64>(name, (1,)));
@@ -416,4 +436,59 @@ async fn a_callback_is_called_from_another_task_while_its_script_waits() {
     at_rest(&context).await;
     within(broker.shutdown(TIMEOUT)).await.unwrap();
     actor.abort();
+}
+
+/// What goes deep, in C or in the script, without end or as far as memory allows.
+const DEEP: &[&str] = &[
+    "let it = [1].values(); for (let i = 0; i < 1e5; i++) it = it.map(x => x); it.next()",
+    "let it = [1].values(); for (let i = 0; i < 1e5; i++) it = it.filter(x => x); it.toArray()",
+    "let it = [1].values(); for (let i = 0; i < 1e5; i++) it = it.take(5); [...it]",
+    "let it = [1].values(); for (let i = 0; i < 1e5; i++) it = it.drop(0); for (const x of it);",
+    "let it = [1].values(); for (let i = 0; i < 1e5; i++) it = it.flatMap(x => [x]);
+      const [y] = it",
+    "JSON.parse('['.repeat(1e6) + ']'.repeat(1e6))",
+    "let o = []; for (let i = 0; i < 1e5; i++) o = [o]; JSON.stringify(o)",
+    "let o = []; for (let i = 0; i < 1e5; i++) o = [o]; String(o)",
+    "let o = []; for (let i = 0; i < 1e5; i++) o = [o]; o.flat(Infinity)",
+    "let o = []; for (let i = 0; i < 1e5; i++) o = [o]; id(o)",
+    "new RegExp('(?:'.repeat(1e5) + ')'.repeat(1e5))",
+    "new RegExp('['.repeat(1e5) + ']'.repeat(1e5), 'v')",
+    "eval('('.repeat(1e5) + '1' + ')'.repeat(1e5))",
+    "eval('!'.repeat(1e5) + '1')",
+    "eval('{'.repeat(1e5) + '}'.repeat(1e5))",
+    "eval('`${'.repeat(1e5) + '1' + '}`'.repeat(1e5))",
+    "const f = () => [f()]; f()",
+    "class A { constructor() { new A(); } } new A()",
+    "const o = { toString() { return `${this}`; } }; `${o}`",
+    "let p = {}; for (let i = 0; i < 1e5; i++) p = new Proxy(p, {}); p.x",
+    "let p = []; for (let i = 0; i < 1e5; i++) p = new Proxy(p, {}); id(p)",
+    "let f = class {}; for (let i = 0; i < 1e4; i++) f = class extends f {}; new f()",
+    "function* g() { yield* g(); } [...g()]",
+    "const f = () => [2, 1].sort(f); f()",
+    "const f = () => 'a'.replace(/a/, f); f()",
+    "const f = () => JSON.parse('[1]', f); f()",
+    "const f = () => new Function('f', 'f()')(f); f()",
+    "const f = () => apply(f); f()",
+    "const f = () => call('helper', f); f()",
+    "const f = n => { try { return f(n + 1); } catch { return later(n); } }; f(0)",
+    "const f = n => { try { return f(n + 1); } catch { return id({ a: [[[1]]] }); } }; f(0)",
+    "const f = n => { try { return f(n + 1); } catch { console.log({ a: [[1]] }); } }; f(0)",
+    "const f = n => { try { return f(n + 1); } catch { return later.async(1); } }; f(0)",
+    "let c; for (let i = 0; i < 1e4; i++) c = new Error('y', { cause: c }); throw c",
+];
+
+// C-116: nothing is so deep that it harms the process, at the bottom of a stack or on top of waits.
+#[tokio::test]
+async fn nothing_deep_harms_the_process() {
+    let broker = builder().build().unwrap();
+    let _lua = lua(&broker, "expose('helper', function(f) return f() end)").await;
+    for source in DEEP {
+        let context = js(&broker, "").await;
+        // A result or an error, as it comes.
+        let _ = within(context.eval::<Value>(&format!("{{ {source} }} null"))).await;
+        let inside = format!("[2, 1].sort(() => {{ later(1); {{ {source} }} }}); null");
+        let _ = within(context.eval::<Value>(&inside)).await;
+        assert_eq!(eval::<i64>(&context, "40 + later(2)").await, 42, "after {source}");
+        within(context.close()).await;
+    }
 }
