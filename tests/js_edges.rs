@@ -184,7 +184,8 @@ async fn a_call_that_ends_cannot_wait_any_more() {
 async fn calls_may_share_generators_promises_and_iterators() {
     let (log, gate) = (Log::default(), Gate::default());
     inline(waiting(&log, &gate), async |broker| {
-        let source = "const shared = (function* () { for (let i = 0;; i++) yield wait_here(i); })();
+        let source =
+            "const shared = (function* () { for (let i = 0;; i++) yield wait_here(i); })();
             expose('steps', () => { try { return shared.next().value; } catch (e) { return e.name;
               } });
             let resolve; const promise = new Promise(f => { resolve = f; });
