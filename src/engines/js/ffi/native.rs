@@ -82,24 +82,12 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
         target => target,
     };
     let mut result = Value::Nil;
-    let Started { step, dying, .. } = match start(state, target, args, &mut result) {
-        Ok(started) => started,
-        Err(_) if must_end() => return Err(failure::throw_end(state)),
-        Err(error) => return Err(failure::throw(state, error)),
-    };
-    // QuickJS looks up only every 10,000 calls, which may take long.
-    if step.as_ref().is_none_or(|step| matches!(step, Step::Ready(_))) && fiber::expired() {
-        let goes_on = dying || fiber::yield_now();
-        state.repair_stack();
-        if !goes_on && must_end() {
-            return Err(failure::throw_end(state));
-        }
-    }
-    let outcome = match step {
-        None => Ok(result),
-        Some(Step::Ready(outcome)) => outcome,
-        Some(Step::Wait(_)) if dying => Err(fiber::cancelled()),
-        Some(Step::Wait(operation)) => {
+    let outcome = match start(state, target, args, &mut result) {
+        Err(error) => Err(error),
+        Ok(Started { step: None, .. }) => Ok(result),
+        Ok(Started { step: Some(Step::Ready(outcome)), .. }) => outcome,
+        Ok(Started { step: Some(Step::Wait(_)), dying: true, .. }) => Err(fiber::cancelled()),
+        Ok(Started { step: Some(Step::Wait(operation)), .. }) => {
             state.leave_jobs();
             let outcome = fiber::with_current(|control: &Control| {
                 control.begin(operation);
@@ -111,10 +99,21 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
             outcome.unwrap_or_else(|| Err(fiber::cancelled()))
         }
     };
+    look_up(state)?;
     match outcome {
         Ok(value) => push::push_checked(state, &value),
         Err(error) => Err(failure::throw(state, error)),
     }
+}
+
+/// What QuickJS does only every 10,000 calls, which may take long: ends a call that is to end, and a
+/// slice that is over.
+fn look_up(state: &State) -> Outcome<()> {
+    if fiber::expired() && !fiber::dying() {
+        fiber::yield_now();
+        state.repair_stack();
+    }
+    if must_end() { Err(failure::throw_end(state)) } else { Ok(()) }
 }
 
 /// `f.async(...)`: a promise, also for what fails at once.
@@ -127,9 +126,9 @@ fn invoke_later(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val
         Ok(Started { step: Some(Step::Wait(operation)), bytes, .. }) => {
             return promise::begin(state, operation, bytes);
         }
-        Err(_) if must_end() => return Err(failure::throw_end(state)),
         Err(error) => Err(error),
     };
+    look_up(state)?;
     promise::settled(state, outcome)
 }
 
