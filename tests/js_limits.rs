@@ -308,7 +308,6 @@ async fn a_call_that_is_buried_in_itself_ends_at_its_deadline() {
 
 // C-210: nothing that runs while a script is being ended can save it.
 #[tokio::test]
-#[ignore = "Error.prepareStackTrace runs while a script is being ended, and undoes that"]
 async fn every_runaway_ends_whatever_runs_at_its_end() {
     run_all_away(Limits::default(), Way::Straight, SIDE_DOORS).await;
 }
