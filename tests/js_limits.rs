@@ -301,7 +301,6 @@ async fn every_runaway_ends_under_the_shortest_slice_too() {
 
 // C-210: what lies on top of a hundred calls that were given up does not hold them up.
 #[tokio::test]
-#[ignore = "one call is given up per slice of the innermost: over a second in all"]
 async fn a_call_that_is_buried_in_itself_ends_at_its_deadline() {
     run_all_away(Limits::default(), Way::Straight, &[BURIED]).await;
 }
@@ -441,7 +440,7 @@ const RECURSIONS: &[&str] = &[
     "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; a.flat(Infinity)",
     "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; `${a}`",
     "let a = []; for (let i = 0; i < 1e5; i++) a = [a]; id(a)",
-    "let e = new Error('x'); for (let i = 0; i < 1e5; i++) e = new Error('x', { cause: e }); throw e",
+    "let e = new Error('x'); for (let i = 0; i < 1e4; i++) e = new Error('x', { cause: e }); throw e",
     "let m = 1; for (let i = 0; i < 1e4; i++) m = new Map([[1, m]]); id(m)",
     "eval('['.repeat(1e5) + ']'.repeat(1e5))",
     "eval('('.repeat(1e5) + '1' + ')'.repeat(1e5))",
