@@ -37,8 +37,9 @@ impl Context {
 
     /// Calls a function that the context's scripts export as `name`.
     ///
-    /// Calls of one context overlap where the script waits, in any order; an exported function is
-    /// found when the call is made.
+    /// Calls of one context overlap where the script waits, and end in any order. In JavaScript that
+    /// holds for promises; while a script waits in a plain call there, a call from the host begins
+    /// only when nothing waits any more. An exported function is found when the call is made.
     ///
     /// # Errors
     /// `not_found` if the context exports no such name, `type` if it is data; else see [`Call`].

@@ -17,7 +17,8 @@ Examples:
 const SCRIPT: &str = "\
 One broker runs all scripts, each in a context of its own, in the language that its extension names.
 All but the last are modules: they run in order, each to its end, and offer what the later ones use.
-The last is the main script; the program ends with it.
+The last is the main script. When it has ended and no timer or promise is under way, the program
+ends.
 
 What every script sees, in every language:
   expose(name, value)    offer a function, or data, to all scripts under a name
@@ -27,17 +28,19 @@ What every script sees, in every language:
   args                   the list of what follows -- on the command line
   exit([code])           end the program at once, with code 0 to 255 (default 0)
   fs.read(path)          the bytes of a file, where --allow-read permits it
+In JavaScript, f.async(...) calls without waiting and gives a promise; what the script exports with
+`export` is offered too; console and setTimeout are there.
 
 Exit code: 0, or that of exit(code); 1 if a script fails or meets a limit; 2 for bad usage;
 130 after Ctrl-C, which closes in order (a second one ends at once).
 
 Examples:
-  # greet.lua                            # main.lua
-  expose('greet', function(name)         print(greet(args[1] or 'world'))
+  # greet.lua                            // main.js
+  expose('greet', function(name)         console.log(greet(args[0] ?? 'world'))
     return 'hello ' .. name
   end)
 
-  calog run greet.lua main.lua -- Ada    prints: hello Ada
+  calog run greet.lua main.js -- Ada     prints: hello Ada
   calog run --deadline 500ms --memory 64MiB untrusted.lua
   calog run --allow-read=data,config.txt main.lua";
 
