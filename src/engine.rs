@@ -15,7 +15,7 @@ use crate::{
     id::ContextId,
     limits::{Fidelity, Limits},
     native::{Caller, Native, Step},
-    value::{Function, Value, WeakFunction},
+    value::{Aggregate, Function, Value, WeakFunction},
 };
 use futures::future::LocalBoxFuture;
 use std::{
@@ -250,8 +250,38 @@ pub trait Scope {
     fn caller(&self) -> &Caller;
 }
 
-/// What scripts of every language find.
+/// What every engine needs of it in the same form.
 impl dyn Scope + '_ {
+    /// May `value` enter the interpreter? What an aggregate of it may hold in the engine's language,
+    /// `parts` says.
+    ///
+    /// # Errors
+    /// `range` if it is nested too deep or too large, `unsupported` if it is a function of another
+    /// broker, and those of `parts`.
+    pub fn check_value(
+        &self,
+        value: &Value,
+        parts: impl FnOnce(&Aggregate) -> Result<()>,
+    ) -> Result<()> {
+        let limits = self.limits();
+        let too_large = || Err(Error::too_large(limits.value_bytes));
+        match value {
+            Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
+            Value::String(bytes) if bytes.len() > limits.value_bytes => too_large(),
+            Value::String(_) => Ok(()),
+            Value::Function(function) => self.admit(function),
+            Value::Aggregate(aggregate) => {
+                // This is also what bounds the recursions of the engine; a value may share its
+                // parts, and would be written out at each of their places.
+                value.check_depth(limits.value_depth)?;
+                if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
+                    return too_large();
+                }
+                parts(aggregate)
+            }
+        }
+    }
+
     /// `expose(name, value)`, as a script calls it.
     pub fn run_expose(&self, args: &mut [Value]) -> Step {
         let [Value::String(name), value] = args else {
@@ -283,7 +313,9 @@ impl dyn Scope + '_ {
     }
 }
 
-fn wrong(message: impl Into<String>) -> Step {
+/// The failure of a function of calog's own that was called with the wrong arguments.
+#[cfg_attr(not(any(feature = "lua", feature = "js")), allow(dead_code, reason = "engines use it"))]
+pub(crate) fn wrong(message: impl Into<String>) -> Step {
     Step::Ready(Err(Error::new(ErrorKind::Type, message)))
 }
 

@@ -224,6 +224,11 @@ impl Error {
         self.0.trace
     }
 
+    /// The error for a value of more than `limit` bytes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::new(ErrorKind::Range, format!("the value takes more than {limit} bytes"))
+    }
+
     /// The same error with a payload.
     pub fn with_payload(mut self, payload: Value) -> Self {
         self.0.payload = payload;

@@ -2,11 +2,7 @@
 //! library in JavaScript is built on.
 
 use super::ffi::{Builtin, State};
-use crate::{
-    error::{Error, ErrorKind},
-    native::Step,
-    value::Value,
-};
+use crate::{engine::wrong, native::Step, value::Value};
 
 /// Parts of the library that are easiest to write in JavaScript. Each is a function of the builtin
 /// before it, and is run when a script first uses one of its names.
@@ -28,10 +24,6 @@ pub(super) fn find(name: &str) -> Option<Builtin> {
         "call" => Some(call),
         _ => None,
     }
-}
-
-fn wrong(message: impl Into<String>) -> Step {
-    Step::Ready(Err(Error::new(ErrorKind::Type, message)))
 }
 
 fn expose(state: &State, args: &mut [Value]) -> Step {

@@ -3,6 +3,7 @@
 
 use super::ffi::{self, State};
 use crate::{
+    engine::wrong,
     error::{Error, ErrorKind, Result},
     native::Step,
     value::Value,
@@ -18,10 +19,6 @@ pub(super) const GLOBALS: [(&std::ffi::CStr, Builtin); 2] = [(c"expose", expose)
 /// Those that the prelude gets, in the order of its parameters.
 pub(super) const PRELUDE: [Builtin; 7] =
     [write, read_module, module_broken, module_done, module_wait, call_id, is_running];
-
-fn wrong(message: impl Into<String>) -> Step {
-    Step::Ready(Err(Error::new(ErrorKind::Type, message)))
-}
 
 fn expose(state: &State, args: &mut [Value]) -> Step {
     state.scope().run_expose(args)

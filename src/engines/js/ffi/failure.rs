@@ -180,7 +180,7 @@ pub(super) fn take(state: &State, _: Thrown) -> Error {
         return out_of_memory().called_from(frames(state, &thrown));
     }
     if is_end || fiber::dying() {
-        let error = super::run::cancelled(frames(state, &thrown));
+        let error = fiber::cancelled().called_from(frames(state, &thrown));
         drop_pending(state);
         return error;
     }

@@ -70,9 +70,8 @@ fn number(number: f64) -> Value {
     }
 }
 
-pub(super) fn too_large(state: &State) -> Error {
-    let limit = state.scope().limits().value_bytes;
-    Error::new(ErrorKind::Range, format!("the value takes more than {limit} bytes"))
+fn too_large(state: &State) -> Error {
+    Error::too_large(state.scope().limits().value_bytes)
 }
 
 pub(super) fn unrepresentable(message: impl Into<String>) -> Error {

@@ -2,7 +2,7 @@
 
 use super::{
     State, entries, failure,
-    marshal::{MOST_SAFE, shown, too_large, unrepresentable},
+    marshal::{MOST_SAFE, shown, unrepresentable},
     native::{self, Target},
     value::{Outcome, PLAIN, Val},
 };
@@ -21,23 +21,8 @@ use rquickjs_sys::*;
 /// another broker, `unrepresentable` if a list has pairs with number keys or a key of an object is
 /// not UTF-8 (both only if the call is strict).
 pub(super) fn check(state: &State, value: &Value) -> Result<()> {
-    let limits = state.scope().limits();
-    match value {
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
-        Value::String(bytes) if bytes.len() > limits.value_bytes => Err(too_large(state)),
-        Value::String(_) => Ok(()),
-        Value::Function(function) => state.scope().admit(function),
-        Value::Aggregate(aggregate) => {
-            // This is also what bounds the recursions here and in `push`; a value may share its
-            // parts, and would be written out at each of their places.
-            value.check_depth(limits.value_depth)?;
-            if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
-                return Err(too_large(state));
-            }
-            let strict = state.scope().fidelity() == Fidelity::Strict;
-            check_parts(state, aggregate, strict)
-        }
-    }
+    let strict = state.scope().fidelity() == Fidelity::Strict;
+    state.scope().check_value(value, |aggregate| check_parts(state, aggregate, strict))
 }
 
 fn check_parts(state: &State, aggregate: &Aggregate, strict: bool) -> Result<()> {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     engine::Source,
     engines::js::{owner::Owner, work},
-    error::{Error, ErrorKind, Frame, Result},
+    error::{Error, ErrorKind, Result},
     fiber,
     value::Value,
 };
@@ -260,9 +260,4 @@ impl State {
             }
         }
     }
-}
-
-/// Only for its place in the trace: a call that was cut off.
-pub(super) fn cancelled(frames: Vec<Frame>) -> Error {
-    fiber::cancelled().called_from(frames)
 }

@@ -93,8 +93,7 @@ unsafe fn number(l: L, index: c_int) -> Value {
 }
 
 fn too_large(state: &State) -> Error {
-    let limit = state.scope().limits().value_bytes;
-    Error::new(ErrorKind::Range, format!("the value takes more than {limit} bytes"))
+    Error::too_large(state.scope().limits().value_bytes)
 }
 
 fn unrepresentable(what: &str) -> Error {
@@ -296,22 +295,7 @@ pub(super) unsafe fn push_scalar(l: L, value: &Value) -> bool {
 /// another broker, `unrepresentable` if a pair of a mix has the key of a list element (then, if the
 /// call is lenient, the pair replaces the element).
 pub(super) fn check(state: &State, value: &Value) -> Result<()> {
-    let limits = state.scope().limits();
-    match value {
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
-        Value::String(bytes) if bytes.len() > limits.value_bytes => Err(too_large(state)),
-        Value::String(_) => Ok(()),
-        Value::Function(function) => state.scope().admit(function),
-        Value::Aggregate(aggregate) => {
-            // This is also what bounds the recursions here and in `push`; a value may share its
-            // parts, and would be written out at each of their places.
-            value.check_depth(limits.value_depth)?;
-            if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
-                return Err(too_large(state));
-            }
-            check_parts(state, aggregate)
-        }
-    }
+    state.scope().check_value(value, |aggregate| check_parts(state, aggregate))
 }
 
 fn check_parts(state: &State, aggregate: &Aggregate) -> Result<()> {
