@@ -133,3 +133,64 @@ impl fmt::Display for Outcome {
         }
     }
 }
+
+/// What the tables of the builtin engines are written with.
+#[cfg(any(feature = "lua", feature = "js"))]
+pub(crate) mod write {
+    use crate::{
+        error::ErrorKind,
+        fidelity::{Outcome, Rule},
+        value::{Aggregate, Key, Kind, Value},
+    };
+
+    /// The value of `expression` arrives as `arrives`.
+    pub(crate) const fn out(
+        about: &'static str,
+        expression: &'static str,
+        arrives: &'static str,
+    ) -> Rule {
+        Rule::leaves(about, expression, Outcome::Is(arrives))
+    }
+
+    /// The value of `expression` has no counterpart; a lenient call makes `lenient` of it.
+    pub(crate) const fn no_way(
+        about: &'static str,
+        expression: &'static str,
+        lenient: &'static str,
+    ) -> Rule {
+        Rule::leaves(about, expression, Outcome::Fails(ErrorKind::Unrepresentable))
+            .lenient(Outcome::Is(lenient))
+    }
+
+    /// A value enters, and then `holds` is true of it.
+    pub(crate) const fn enters(
+        about: &'static str,
+        text: &'static str,
+        make: fn() -> Value,
+        holds: &'static str,
+    ) -> Rule {
+        Rule::enters(about, text, make, Outcome::Is(holds))
+    }
+
+    /// An aggregate of its parts.
+    pub(crate) fn table(
+        kind: Kind,
+        array: Vec<Value>,
+        pairs: impl IntoIterator<Item = (Key, Value)>,
+    ) -> Value {
+        let mut table = Aggregate::with_kind(kind);
+        array.into_iter().for_each(|value| table.push(value));
+        pairs.into_iter().for_each(|(key, value)| drop(table.insert(key, value)));
+        table.into()
+    }
+
+    /// A map with a single pair whose key is `real`, unless that is NaN.
+    pub(crate) fn keyed(real: f64, value: &str) -> Value {
+        table(Kind::Map, vec![], Key::real(real).into_iter().map(|key| (key, value.into())))
+    }
+
+    /// Lists in lists.
+    pub(crate) fn nested(depth: usize) -> Value {
+        (0..depth).fold(Value::from(1), |inner, _| Value::list([inner]))
+    }
+}

@@ -5,47 +5,11 @@ use crate::{
     fidelity::{
         Outcome::{Fails, Is},
         Rule,
+        write::{enters, keyed, nested, no_way, out, table},
     },
-    value::{Aggregate, Key, Kind, Value},
+    value::{Aggregate, Kind, Value},
 };
 use bytes::Bytes;
-
-/// The value of `expression` arrives as `arrives`.
-const fn out(about: &'static str, expression: &'static str, arrives: &'static str) -> Rule {
-    Rule::leaves(about, expression, Is(arrives))
-}
-
-/// The value of `expression` has no counterpart; a lenient call makes `lenient` of it.
-const fn no_way(about: &'static str, expression: &'static str, lenient: &'static str) -> Rule {
-    Rule::leaves(about, expression, Fails(ErrorKind::Unrepresentable)).lenient(Is(lenient))
-}
-
-/// A value enters, and then `holds` is true of it.
-const fn enters(
-    about: &'static str,
-    text: &'static str,
-    make: fn() -> Value,
-    holds: &'static str,
-) -> Rule {
-    Rule::enters(about, text, make, Is(holds))
-}
-
-fn table(kind: Kind, array: Vec<Value>, pairs: impl IntoIterator<Item = (Key, Value)>) -> Value {
-    let mut table = Aggregate::with_kind(kind);
-    array.into_iter().for_each(|value| table.push(value));
-    pairs.into_iter().for_each(|(key, value)| drop(table.insert(key, value)));
-    table.into()
-}
-
-/// A map with a single pair whose key is `real`, unless that is NaN.
-fn keyed(real: f64, value: &str) -> Value {
-    table(Kind::Map, vec![], Key::real(real).into_iter().map(|key| (key, value.into())))
-}
-
-/// Lists in lists.
-fn nested(depth: usize) -> Value {
-    (0..depth).fold(Value::from(1), |inner, _| Value::list([inner]))
-}
 
 const NEST_64: &str = "(function() local t = 1 for _ = 1, 64 do t = {t} end return t end)()";
 const NEST_65: &str = "(function() local t = 1 for _ = 1, 65 do t = {t} end return t end)()";
