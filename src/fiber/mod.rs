@@ -326,6 +326,17 @@ pub fn yield_now() -> bool {
     .unwrap_or(true)
 }
 
+/// A point at which native code that loops for a script lets itself be interrupted: lets others run
+/// if the slice is over. `false`: the call is to end now.
+///
+/// A call that is being ended goes on for the time that its handlers have.
+pub fn checkpoint() -> bool {
+    match with_current(|control| control.is_dying().then(|| control.must_raise())).flatten() {
+        Some(must_raise) => !must_raise,
+        None => !expired() || yield_now(),
+    }
+}
+
 /// Runs `f`, which drops many fibers: their handlers share one [`GRACE`], so that the end of a
 /// context takes no longer for a thousand calls than for one.
 pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {

@@ -376,18 +376,9 @@ unsafe extern "C" fn interrupt(runtime: *mut JSRuntime, _: *mut c_void) -> c_int
         with_call(|call| call.ended.set(true));
         return 1;
     }
-    let dying = fiber::with_current(|control| control.is_dying().then(|| control.must_raise()));
-    let ends = match dying {
-        None => false,
-        Some(Some(must_raise)) => must_raise,
-        Some(None) if fiber::expired() => {
-            let goes_on = fiber::yield_now();
-            repair_stack(runtime);
-            !goes_on
-        }
-        Some(None) => false,
-    };
-    ends.into()
+    let goes_on = fiber::checkpoint();
+    repair_stack(runtime);
+    (!goes_on).into()
 }
 
 /// Runs a callback of QuickJS: a panic is thrown as an error, and a failure is too.
