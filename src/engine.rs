@@ -240,6 +240,10 @@ pub trait Scope {
     /// source. It must lie in the folder, also after links are followed.
     fn read_module(&self, folder: &Path, path: &Path) -> Operation;
 
+    /// Must the interpreter look for the end of its slice itself, every some thousand steps
+    /// ([`fiber::checkpoint`](crate::fiber::checkpoint))? If not, a signal can be made to remind it.
+    fn polls(&self) -> bool;
+
     /// What the context may use.
     fn limits(&self) -> &Limits;
 

@@ -111,7 +111,7 @@ pub use id::ContextId;
 pub use limits::{Fidelity, Limits};
 pub use native::Caller;
 pub use permissions::Permissions;
-pub use runtime::{Failure, Usage};
+pub use runtime::{ContextStats, Failure, Stats, Usage, WorkerStats};
 pub use value::{
     Aggregate, DEFAULT_DEPTH, FromValue, Function, IntoArgs, IntoValue, Key, Kind, RealKey, Rest,
     Serde, Value, from_value, to_value,

@@ -27,6 +27,12 @@ pub struct Limits {
     /// 10 ms, the slice of Go's scheduler (runtime/proc.go, `forcePreemptNS`). The broker's own
     /// setting counts; that of a single context is not looked at.
     pub slice: Duration,
+    /// How long one turn of a context may hold its worker, out of the reach of all interrupts, before
+    /// the worker counts as stuck: then everybody who waits for it gets `timeout`, and new calls get
+    /// `busy`, until it responds again. Default 5 s: no single call into a library should last that
+    /// long, and neither do the pauses of a busy machine. The broker's own setting counts. Deadlines
+    /// do not wait for it: one that passes while a worker is held is kept within some 50 ms.
+    pub stuck_after: Duration,
     /// How many calls deep a chain through scripts may go. Default 128: deeper than people nest on
     /// purpose, and far less than memory allows. The broker's own setting counts. Past it: `depth`.
     pub depth: u32,
@@ -51,6 +57,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             deadline: None,
             slice: Duration::from_millis(10),
+            stuck_after: Duration::from_secs(5),
             depth: 128,
             value_depth: 64,
             value_bytes: 64 << 20,
@@ -79,6 +86,12 @@ impl Limits {
     /// Sets [`slice`](Self::slice).
     pub fn slice(mut self, slice: Duration) -> Self {
         self.slice = slice;
+        self
+    }
+
+    /// Sets [`stuck_after`](Self::stuck_after).
+    pub fn stuck_after(mut self, limit: Duration) -> Self {
+        self.stuck_after = limit;
         self
     }
 

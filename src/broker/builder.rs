@@ -51,6 +51,7 @@ pub struct Builder {
     output: Output,
     on_failure: Box<dyn Fn(Failure) + Send + Sync>,
     workers: usize,
+    signals: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -73,6 +74,7 @@ impl Default for Builder {
             output: Arc::new(to_stdout),
             on_failure: Box::new(|failure| to_stderr(&failure)),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            signals: cfg!(unix),
         }
     }
 }
@@ -192,6 +194,16 @@ impl Builder {
         self
     }
 
+    /// Whether a script whose slice is over is interrupted by a signal to its worker (SIGURG), which
+    /// is the default on Unix and costs a running script nothing. Without signals, and elsewhere,
+    /// Lua runs with a hook that looks every 10,000 instructions, and tight loops take 1.4 to 3
+    /// times as long. In inline mode, where nobody could send a signal, that hook is what makes
+    /// slices and deadlines hold for a Lua script that computes.
+    pub fn signals(mut self, signals: bool) -> Self {
+        self.signals = signals && cfg!(unix);
+        self
+    }
+
     /// Starts the broker with its worker threads.
     ///
     /// # Errors
@@ -217,9 +229,9 @@ impl Builder {
     }
 
     /// Starts the broker without threads of its own: all contexts run on `local`, while that is
-    /// driven. For tests under paused time, for games, for hosts of one thread. A script that
-    /// computes for long holds the thread up, and only its own end lets others run: there is no
-    /// watchdog in this mode.
+    /// driven. For tests under paused time, for games, for hosts of one thread. There is no watchdog
+    /// in this mode: a Lua script that computes for long holds the thread up unless
+    /// [`signals`](Self::signals) are off, and what no interrupt reaches holds it in any case.
     ///
     /// # Errors
     /// Those of [`build`](Self::build).
@@ -267,12 +279,13 @@ impl Builder {
     }
 
     fn parts(self) -> Result<Parts> {
-        let Self { natives, data, engines, limits, fidelity, output, on_failure, .. } = self;
+        let Self { natives, data, engines, limits, fidelity, output, on_failure, signals, .. } =
+            self;
         let data = data.into_iter().map(|(name, value)| match value {
             Ok(value) => Ok((name, value)),
             Err(error) => Err(error.at(name)),
         });
         let data = data.collect::<Result<_>>()?;
-        Ok(Parts { natives, data, engines, limits, fidelity, output, on_failure })
+        Ok(Parts { natives, data, engines, limits, fidelity, output, on_failure, signals })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     error::Result,
+    fiber,
     id::ContextId,
     limits::Fidelity,
     runtime::{Address, Wish, Work},
@@ -12,6 +13,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -23,7 +25,9 @@ use std::{
 /// # Errors
 /// What the script raises; `arity`, `type`, `range` and the like if an argument or the result
 /// cannot be converted (the message names the path: `args[1]`, `result.name`); `timeout`, `depth`,
-/// `memory` if it meets a limit; `dead` or `shutdown` if the context ends before the answer.
+/// `memory` if it meets a limit; `dead` or `shutdown` if the context ends before the answer; `busy`
+/// if its worker does not respond ([`Limits::stuck_after`](crate::Limits::stuck_after)) when the call
+/// is made, `timeout` if that is so later; `cancelled` by [`cancel_on`](Self::cancel_on).
 ///
 /// # Cancel safety
 /// Dropping the call cancels it: if the script had begun, it unwinds, its context stays usable, and
@@ -46,6 +50,8 @@ use std::{
 #[must_use = "a call does nothing unless it is awaited"]
 pub struct Call<R> {
     state: State,
+    /// When it resolves, the call is given up.
+    cancel: Option<BoxFuture<'static, ()>>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -65,7 +71,7 @@ struct New {
 impl<R: FromValue> Call<R> {
     pub(super) fn new(to: Result<(Arc<Address>, Work)>) -> Self {
         let new = New { to, wish: Wish::default(), patient: true };
-        Self { state: State::New(Box::new(new)), result: PhantomData }
+        Self { state: State::New(Box::new(new)), cancel: None, result: PhantomData }
     }
 
     /// A call of `function`, whose owner `find` looks up.
@@ -99,6 +105,43 @@ impl<R: FromValue> Call<R> {
         self.change(|new| new.wish.fidelity = Some(fidelity))
     }
 
+    /// Gives the call up when `signal` resolves: the script is ended as if the call had been dropped,
+    /// and the call is an error of kind `cancelled`. A call whose result is there at the same moment
+    /// gives the result; one whose signal resolves before it was polled never begins.
+    ///
+    /// Any future will do: the other half of a oneshot channel, a Ctrl-C, or the token of the crate
+    /// `tokio-util`, which many calls share, as `token.cancelled_owned()`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> calog::Result<()> {
+    /// use calog::{Broker, ErrorKind};
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// let broker = Broker::builder().build()?;
+    /// let context = broker.open("lua").await?;
+    /// context.eval::<()>("expose('spin', function() while true do end end)").await?;
+    /// let token = CancellationToken::new();
+    /// let call = context.call::<()>("spin", ()).cancel_on(token.clone().cancelled_owned());
+    /// let call = tokio::spawn(call);
+    /// token.cancel();
+    /// assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel_on(self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        let signal: BoxFuture<'static, ()> = match self.cancel {
+            None => Box::pin(signal),
+            Some(first) => Box::pin(async move {
+                tokio::select! {
+                    () = first => {}
+                    () = signal => {}
+                }
+            }),
+        };
+        Self { cancel: Some(signal), ..self }
+    }
+
     /// The same call, refused with `busy` instead of waiting for room.
     pub(super) fn impatient(self) -> Self {
         self.change(|new| new.patient = false)
@@ -109,26 +152,51 @@ impl<R: FromValue> Future for Call<R> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
+        let this = &mut *self;
         loop {
-            match std::mem::replace(&mut self.state, State::Done) {
-                State::New(new) => match new.to {
-                    Err(error) => return Poll::Ready(Err(error)),
-                    Ok((address, work)) => {
-                        let call = address.call(work, new.wish, new.patient);
-                        self.state = State::Running(Box::pin(call));
+            match &mut this.state {
+                State::New(_) => {
+                    if this.is_cancelled(cx) {
+                        return Poll::Ready(Err(fiber::cancelled()));
                     }
-                },
-                State::Running(mut call) => {
-                    let Poll::Ready(result) = call.as_mut().poll(cx) else {
-                        self.state = State::Running(call);
+                    let State::New(new) = mem::replace(&mut this.state, State::Done) else {
                         return Poll::Pending;
                     };
-                    let convert = |value| R::from_value(value).map_err(|e| e.at("result"));
-                    return Poll::Ready(result.and_then(convert));
+                    match new.to {
+                        Err(error) => return Poll::Ready(Err(error)),
+                        Ok((address, work)) => {
+                            let call = address.call(work, new.wish, new.patient);
+                            this.state = State::Running(Box::pin(call));
+                        }
+                    }
+                }
+                State::Running(call) => {
+                    if let Poll::Ready(result) = call.as_mut().poll(cx) {
+                        this.state = State::Done;
+                        let convert = |value| R::from_value(value).map_err(|e| e.at("result"));
+                        return Poll::Ready(result.and_then(convert));
+                    }
+                    if this.is_cancelled(cx) {
+                        return Poll::Ready(Err(fiber::cancelled()));
+                    }
+                    return Poll::Pending;
                 }
                 State::Done => return Poll::Pending,
             }
         }
+    }
+}
+
+impl<R> Call<R> {
+    /// Has the signal come? The call is dropped then, which ends the script.
+    fn is_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(signal) = &mut self.cancel else { return false };
+        let came = signal.as_mut().poll(cx).is_ready();
+        if came {
+            self.state = State::Done;
+            self.cancel = None;
+        }
+        came
     }
 }
 

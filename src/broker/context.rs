@@ -5,11 +5,10 @@ use crate::{
     engine::Source,
     error::{ErrorKind, Result},
     id::ContextId,
-    runtime::{Address, Control, Usage, Work, ended},
+    runtime::{Address, Usage, Work, ended},
     value::{FromValue, Function, IntoArgs},
 };
 use std::{fmt, sync::Arc};
-use tokio::sync::oneshot;
 
 /// A handle to one interpreter and its mailbox; cheap to clone.
 ///
@@ -128,19 +127,18 @@ impl Context {
     /// What the context uses now.
     ///
     /// # Errors
-    /// `dead` or `shutdown` if it has closed.
+    /// `dead` or `shutdown` if it has closed, `busy` if its worker does not respond
+    /// ([`Broker::stats`](crate::Broker::stats) knows what it used last).
     ///
     /// # Cancel safety
     /// Safe: asking changes nothing.
     pub async fn usage(&self) -> Result<Usage> {
-        let (reply, usage) = oneshot::channel();
-        self.0.mailbox.control(Control::Inspect(reply));
-        usage.await.map_err(|_| self.0.mailbox.why_closed())
+        self.0.usage().await
     }
 
     /// Closes the context: calls that are queued, running or suspended are answered with `dead`,
     /// scripts are unwound, its exports disappear. Returns when all of it is gone. Closing twice is
-    /// fine.
+    /// fine. A context whose worker does not respond ends when that does again.
     ///
     /// # Cancel safety
     /// Once polled, the context ends, whether or not somebody waits for it.

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fidelity::Rule,
     id::ContextId,
-    runtime::Runtime,
+    runtime::{Runtime, Stats},
     value::{FromValue, IntoArgs, Value},
 };
 use std::{fmt, path::Path, sync::Arc, time::Duration};
@@ -23,8 +23,9 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 /// The runtime that a host creates; cheap to clone. Any number may live in one process, and nothing
 /// passes between them.
 ///
-/// When the last clone is dropped, every context ends and open calls are answered with `shutdown`;
-/// to wait for that, call [`shutdown`](Self::shutdown).
+/// When the last clone is dropped, every context ends and open calls are answered with `shutdown`.
+/// The drop waits for the workers, some milliseconds as a rule and a second at the most; to wait
+/// without blocking the thread, call [`shutdown`](Self::shutdown) before.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -154,6 +155,30 @@ impl Broker {
     /// ```
     pub fn fidelity(&self) -> impl Iterator<Item = (&str, &'static [Rule])> {
         self.0.shared.engines.iter().map(|engine| (engine.name(), engine.fidelity()))
+    }
+
+    /// What contexts and workers use and do now. It asks nobody, so it does not wait, not even for a
+    /// worker that does not respond; what a context uses is what it used at the end of its last
+    /// turn.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> calog::Result<()> {
+    /// # use calog::Broker;
+    /// let broker = Broker::builder().workers(2).build()?;
+    /// let context = broker.open("lua").name("shop").await?;
+    /// context.eval::<()>("expose('f', function() end)").await?;
+    /// let stats = broker.stats();
+    /// assert_eq!((stats.contexts.len(), stats.stuck_workers()), (1, 0));
+    /// assert_eq!(stats.totals().calls, 1);
+    /// for context in &stats.contexts {
+    ///     println!("{} uses {} bytes", context.name, context.usage.memory_bytes);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.0.shared.stats()
     }
 
     /// Waits until no script has anything left to do by itself: no timer, no promise under way.

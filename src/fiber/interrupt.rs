@@ -57,15 +57,19 @@ pub(crate) struct Slot {
     poke: AtomicPtr<()>,
     /// How long the last poke took, in nanoseconds of the worker's own time.
     poke_nanos: AtomicU64,
+    /// How often a script was suspended because its slice was over.
+    preemptions: AtomicU64,
     /// The worker's `pthread_t`.
     thread: AtomicU64,
+    /// The worker's number.
+    number: usize,
 }
 
 thread_local! {
     static SLOT: Cell<*const Slot> = const { Cell::new(ptr::null()) };
     static EPOCH: Cell<u64> = const { Cell::new(0) };
-    /// When the turn began, on a thread without a slot.
-    static TURN_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// When the turn began and how long it may last, on a thread without a slot.
+    static TURN: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
 
 fn with_slot<R>(f: impl FnOnce(&Slot) -> R) -> Option<R> {
@@ -110,28 +114,33 @@ pub(crate) fn running(target: Target) -> Target {
 }
 
 /// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may
-/// together take no longer than one long one: [`turn_is_over`] tells.
+/// together take no longer than one long one, a `slice`: [`turn_is_over`] tells.
 ///
 /// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches
 /// (inline mode), the clock is asked.
-pub(crate) fn in_turn<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
     if with_slot(|slot| slot.turn.store(turn, Relaxed)).is_none() {
-        TURN_BEGAN.set(Some(Instant::now()));
+        TURN.set(Some((Instant::now(), slice)));
     }
     let result = f();
     with_slot(|slot| slot.turn.store(0, Relaxed));
     result
 }
 
-/// Has the turn that is on lasted `slice`?
-pub(crate) fn turn_is_over(slice: Duration) -> bool {
+/// Has the turn that is on lasted its slice?
+pub(crate) fn turn_is_over() -> bool {
     with_slot(|slot| {
         let turn = slot.turn.load(Relaxed);
         turn != 0 && slot.turn_over.load(Relaxed) == turn
     })
-    .unwrap_or_else(|| TURN_BEGAN.get().is_some_and(|began| began.elapsed() >= slice))
+    .unwrap_or_else(clock_is_over)
+}
+
+/// The same by the clock, where no watchdog watches.
+fn clock_is_over() -> bool {
+    TURN.get().is_some_and(|(began, slice)| began.elapsed() >= slice)
 }
 
 /// Is the slice of the fiber that runs now over? (An interrupt that was meant for an earlier run
@@ -141,10 +150,38 @@ pub(crate) fn turn_is_over(slice: Duration) -> bool {
 /// [`yield_now`](super::yield_now) if it is. Always `false` in inline mode, where no watchdog
 /// watches.
 pub fn expired() -> bool {
-    with_slot(|slot| slot.expired.load(Relaxed) == slot.active.load(Relaxed)).unwrap_or(false)
+    with_slot(Slot::is_expired).unwrap_or(false)
+}
+
+/// The same, but asks the clock in inline mode: for what looks rarely.
+pub(super) fn expired_by_clock() -> bool {
+    with_slot(Slot::is_expired).unwrap_or_else(clock_is_over)
+}
+
+/// The running fiber suspends because its slice is over.
+pub(super) fn count_preemption() {
+    with_slot(|slot| slot.preemptions.store(slot.preemptions() + 1, Relaxed));
 }
 
 impl Slot {
+    pub(crate) fn new(number: usize) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    /// The worker's number.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// How often a script of the worker was suspended because its slice was over.
+    pub(crate) fn preemptions(&self) -> u64 {
+        self.preemptions.load(Relaxed)
+    }
+
+    fn is_expired(&self) -> bool {
+        self.expired.load(Relaxed) == self.active.load(Relaxed)
+    }
+
     fn target(&self) -> Target {
         let poke = self.poke.load(Relaxed);
         // SAFETY: `publish` stores only null or a `Poke`, and the two have the same representation:
@@ -169,6 +206,8 @@ impl Slot {
 
 /// What the watchdog sees of one worker.
 pub(crate) struct Watched {
+    /// The worker's number.
+    pub(crate) number: usize,
     /// The run of a fiber that is on; 0 if none is.
     pub(crate) run: u64,
     /// The turn of a context that is on; 0 if none is.
@@ -186,42 +225,54 @@ pub(crate) struct Over {
 }
 
 /// The slots of all workers that one watchdog watches.
-#[derive(Default)]
-pub(crate) struct Slots(Mutex<Vec<Arc<Slot>>>);
+pub(crate) struct Slots {
+    slots: Mutex<Vec<Arc<Slot>>>,
+    /// A worker whose run is over gets a signal.
+    signals: bool,
+}
 
 impl Slots {
+    /// No slots yet. Without `signals`, interpreters must look for the end of a slice themselves.
+    pub(crate) fn new(signals: bool) -> Arc<Self> {
+        Arc::new(Self { slots: Mutex::default(), signals })
+    }
+
     /// Only list operations run under the lock, so poison means nothing.
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Slot>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters the calling thread, until the result is dropped.
-    pub(crate) fn register(self: &Arc<Self>) -> Registered {
-        let slot = Arc::new(Slot::default());
-        os::prepare(&slot);
+    pub(crate) fn register(self: &Arc<Self>, slot: Arc<Slot>) -> Registered {
+        if self.signals {
+            os::prepare(&slot);
+        }
         SLOT.set(Arc::as_ptr(&slot));
         self.lock().push(slot.clone());
         Registered { slot, slots: self.clone() }
     }
 
-    /// Shows `judge` the number and state of every worker. Where the run is over, it is marked
-    /// expired and the worker is interrupted; where the turn is, that is marked.
-    pub(crate) fn watch(&self, mut judge: impl FnMut(usize, &Watched) -> Over) {
+    /// Shows `judge` the state of every worker. Where the run is over, it is marked expired and the
+    /// worker is interrupted; where the turn is, that is marked.
+    pub(crate) fn watch(&self, mut judge: impl FnMut(&Watched) -> Over) {
         // Held while signalling: a thread leaves the list under this lock, before it ends.
-        for (number, slot) in self.lock().iter().enumerate() {
+        for slot in self.lock().iter() {
             let watched = Watched {
+                number: slot.number,
                 run: slot.active.load(Relaxed),
                 turn: slot.turn.load(Relaxed),
                 poke: Duration::from_nanos(slot.poke_nanos.load(Relaxed)),
             };
-            let over = judge(number, &watched);
+            let over = judge(&watched);
             if over.turn {
                 slot.turn_over.store(watched.turn, Relaxed);
             }
             if over.run {
                 slot.expired.store(watched.run, Relaxed);
-                // SAFETY: the slot is in the list and the lock is held, so its thread is alive.
-                unsafe { os::signal(slot) };
+                if self.signals {
+                    // SAFETY: the slot is in the list and the lock is held, so its thread is alive.
+                    unsafe { os::signal(slot) };
+                }
             }
         }
     }

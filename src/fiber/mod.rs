@@ -26,7 +26,7 @@ mod tests;
 mod turn;
 
 pub use interrupt::expired;
-pub(crate) use interrupt::{Over, Slots, Target, Watched, in_turn, running, turn_is_over};
+pub(crate) use interrupt::{Over, Slot, Slots, Target, Watched, in_turn, running, turn_is_over};
 pub use nest::{Admission, Nest};
 pub use turn::Turn;
 
@@ -319,6 +319,7 @@ pub fn yield_now() -> bool {
     with_current(|control| {
         if !control.is_dying() {
             control.preempted.set(true);
+            interrupt::count_preemption();
             control.suspend();
         }
         !control.is_dying()
@@ -333,7 +334,7 @@ pub fn yield_now() -> bool {
 pub fn checkpoint() -> bool {
     match with_current(|control| control.is_dying().then(|| control.must_raise())).flatten() {
         Some(must_raise) => !must_raise,
-        None => !expired() || yield_now(),
+        None => !interrupt::expired_by_clock() || yield_now(),
     }
 }
 

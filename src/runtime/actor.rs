@@ -3,7 +3,8 @@
 use super::{
     background::Background,
     context::Address,
-    mailbox::{Control, Message, Reply, Request, Usage, Work, ended},
+    mailbox::{Control, Message, Reply, Request, Work, ended},
+    stats::Usage,
 };
 use crate::{
     chain::Chain,
@@ -26,6 +27,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{self, Sleep, sleep_until},
 };
+use tracing::Span;
 
 /// Runs a context until it is stopped, then answers all that is left. When the future is dropped
 /// instead (its worker ends), the same happens by the drop of its parts.
@@ -34,6 +36,7 @@ pub(crate) async fn run(
     interpreter: Rc<dyn Interpreter>,
     background: Rc<Background>,
 ) {
+    let (worker, slice) = (ending.0.worker.clone(), ending.0.shared.limits.slice);
     let mut context = Actor {
         // Dropped in this order: calls first (they run on the interpreter), then the interpreter,
         // and only then is the end announced.
@@ -56,13 +59,23 @@ pub(crate) async fn run(
                     tokio::task::coop::consume_budget().await;
                 }
                 Some(()) = context.live.next(), if !context.live.is_empty() => {}
-                () = poll_fn(|cx| context.background.poll(cx, &context.ending.0)) => {}
+                () = poll_fn(|cx| {
+                    // Here a turn ends, unless the slice does.
+                    let (interpreter, background) = (&context.interpreter, &context.background);
+                    let (memory, handles) = (interpreter.memory(), interpreter.handles());
+                    context.ending.0.gauges.publish(memory, handles, background.len());
+                    background.poll(cx)
+                }) => {}
             }
         }
     };
     let mut work = pin!(work);
     // The slice is the context's, not the call's: see `Running::poll`.
-    poll_fn(|cx| fiber::in_turn(|| work.as_mut().poll(cx))).await;
+    poll_fn(|cx| {
+        worker.count_slice();
+        fiber::in_turn(slice, || work.as_mut().poll(cx))
+    })
+    .await;
 }
 
 struct Actor {
@@ -108,8 +121,9 @@ impl Actor {
 
     /// Starts a call; it does nothing before it is polled.
     fn begin(&self, request: Request) -> Running {
-        let Request { work, chain, inherited, reply, room } = request;
+        let Request { work, chain, inherited, reply, room, span } = request;
         let address = &self.ending.0;
+        address.gauges.call_begins();
         let limit = address.settings.limits.deadline;
         let (chain, timer) = with_deadline(chain, inherited, limit);
         let interpreter = self.interpreter.clone();
@@ -121,7 +135,7 @@ impl Actor {
             Work::Load(source) => interpreter.load(source),
             Work::Call(_, args) => interpreter.call(key, args),
         };
-        let call = catch_unwind(AssertUnwindSafe(|| chain.run(enter)))
+        let call = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(enter))))
             .unwrap_or_else(|panic| Box::pin(ready(Err(Error::from_panic(&*panic)))));
         Running {
             call: Some(call),
@@ -130,6 +144,7 @@ impl Actor {
             begun: false,
             reply: Some(reply),
             address: address.clone(),
+            span,
             _function: keep,
             _room: room,
         }
@@ -149,15 +164,19 @@ fn with_deadline(
     (chain, chain.deadline.filter(|_| is_mine).map(|at| Box::pin(sleep_until(at))))
 }
 
+/// Why a call was ended, for tracing.
+const GIVEN_UP: &str = "its caller gave it up";
+
 /// A call in flight: the script's future, and how it may end before the script does.
 struct Running {
     call: Option<LocalBoxFuture<'static, Result<Value>>>,
     chain: Chain,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Was it polled before?
+    /// Has the script begun?
     begun: bool,
     reply: Option<Reply>,
     address: Arc<Address>,
+    span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
     _room: Option<OwnedSemaphorePermit>,
@@ -168,15 +187,25 @@ impl Running {
     fn cut(&mut self) -> Vec<Frame> {
         let Some(call) = self.call.take() else { return Vec::new() };
         fiber::take_last_trace();
+        let _entered = self.span.enter();
         let drop_call = || self.chain.run(|| drop(call));
         // An engine that panics while it unwinds must not take the actor down.
         let _ = catch_unwind(AssertUnwindSafe(drop_call));
         fiber::take_last_trace()
     }
 
+    /// The same for a call that would have gone on, for the reason that tracing shows.
+    fn kill(&mut self, why: &str) -> Vec<Frame> {
+        if self.begun {
+            self.address.worker.count_kill();
+            tracing::debug!(target: "calog", parent: &self.span, why, "call is ended");
+        }
+        self.cut()
+    }
+
     /// Ends it because its deadline has passed.
     fn expire(&mut self) {
-        let trace = self.cut();
+        let trace = self.kill("its deadline has passed");
         let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
         self.answer(Err(late.called_from(trace)));
     }
@@ -199,31 +228,32 @@ impl Future for Running {
             && reply.is_closed()
         {
             // Also before it has begun: what was given up in the queue must have no effect.
-            this.cut();
+            this.kill(GIVEN_UP);
             return Poll::Ready(());
         }
         if this.address.shared.why_ended() == ErrorKind::Shutdown {
             // What a script would do after the end of its callees must not happen.
-            this.cut();
+            this.kill("the broker is shutting down");
             this.answer(Err(ended(ErrorKind::Shutdown)));
             return Poll::Ready(());
         }
-        if !std::mem::replace(&mut this.begun, true)
-            && this.chain.deadline.is_some_and(|at| at <= time::Instant::now())
-        {
+        if !this.begun && this.chain.deadline.is_some_and(|at| at <= time::Instant::now()) {
             // It was queued for so long that it must not begin.
             this.expire();
             return Poll::Ready(());
         }
-        if fiber::turn_is_over(this.address.shared.limits.slice) {
+        if fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them run
             // when the other contexts, and the timers, have had their turn.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }
+        if !std::mem::replace(&mut this.begun, true) {
+            this.address.worker.count_call();
+        }
         let Some(call) = this.call.as_mut() else { return Poll::Ready(()) };
         // A fiber turns panics of its own into errors; this guards against engines without fibers.
-        let poll = || this.chain.run(|| call.as_mut().poll(cx));
+        let poll = || this.span.in_scope(|| this.chain.run(|| call.as_mut().poll(cx)));
         let poll = catch_unwind(AssertUnwindSafe(poll))
             .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
         if let Poll::Ready(result) = poll {
@@ -234,7 +264,7 @@ impl Future for Running {
         if let Some(Reply::To(reply)) = &mut this.reply
             && reply.poll_closed(cx).is_ready()
         {
-            this.cut();
+            this.kill(GIVEN_UP);
             return Poll::Ready(());
         }
         if let Some(timer) = &mut this.timer
@@ -251,9 +281,10 @@ impl Drop for Running {
     /// Cut off by the end of the context: the answer says so. After a normal end it does nothing.
     fn drop(&mut self) {
         if self.call.is_some() {
-            self.cut();
+            self.kill("its context ends");
             self.answer(Err(ended(self.address.shared.why_ended())));
         }
+        self.address.gauges.call_ends();
     }
 }
 

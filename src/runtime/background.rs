@@ -68,7 +68,7 @@ impl Background {
     }
 
     /// Polls all that can go on. It never ends.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>, address: &Address) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self.waker.borrow_mut() {
             Some(waker) if waker.will_wake(cx.waker()) => {}
             waker => *waker = Some(cx.waker().clone()),
@@ -77,7 +77,7 @@ impl Background {
             return Poll::Pending;
         }
         loop {
-            if fiber::turn_is_over(address.shared.limits.slice) {
+            if fiber::turn_is_over() {
                 // Tasks and calls together get one slice.
                 let _ = pin!(tokio::task::yield_now()).poll(cx);
                 return Poll::Pending;

@@ -4,6 +4,10 @@ use super::{
     Failure, Output, Shared,
     background::Background,
     mailbox::{Control, Mailbox, Reply, Request, Work},
+    stats::{Gauges, Usage},
+    unresponsive,
+    waiting::GaveUp,
+    worker::Worker,
 };
 use crate::{
     chain::Chain,
@@ -31,6 +35,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
     time::{Instant, sleep_until},
 };
+use tracing::Span;
 
 /// What a context is opened with.
 pub(crate) struct Settings {
@@ -68,10 +73,17 @@ pub(crate) struct Address {
     pub(crate) shared: Arc<Shared>,
     /// Turns true when the context has ended: its interpreter is gone and all is answered.
     pub(crate) ended: watch::Sender<bool>,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) gauges: Gauges,
 }
 
 impl Address {
-    pub(crate) fn new(id: ContextId, mut settings: Settings, shared: Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(
+        id: ContextId,
+        mut settings: Settings,
+        shared: Arc<Shared>,
+        worker: Arc<Worker>,
+    ) -> Arc<Self> {
         // The broker's own setting counts.
         settings.limits.value_depth = shared.limits.value_depth;
         let caller = Caller {
@@ -82,7 +94,8 @@ impl Address {
             value_bytes: settings.limits.value_bytes,
         };
         let mailbox = Mailbox::new(settings.limits.concurrent_calls);
-        Arc::new(Self { caller, settings, mailbox, shared, ended: watch::Sender::new(false) })
+        let (ended, gauges) = (watch::Sender::new(false), Gauges::default());
+        Arc::new(Self { caller, settings, mailbox, shared, ended, worker, gauges })
     }
 
     pub(crate) fn id(&self) -> ContextId {
@@ -107,7 +120,10 @@ impl Address {
             let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
             let room = match chain.deadline {
                 _ if !patient => self.mailbox.try_room()?,
-                None => self.mailbox.room().await?,
+                None => {
+                    let room = self.worker.wait(None, self.mailbox.room());
+                    room.await.map_err(|_| unresponsive())??
+                }
                 Some(at) => {
                     let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
                     tokio::time::timeout_at(at, self.mailbox.room()).await.map_err(late)??
@@ -127,14 +143,17 @@ impl Address {
         inherited: Option<Instant>,
         room: Option<OwnedSemaphorePermit>,
     ) -> Result<Value> {
+        if self.worker.is_stuck() {
+            return Err(unresponsive());
+        }
         let (reply, answer) = oneshot::channel();
-        let reply = Reply::To(reply);
-        self.mailbox.request(Request { work, chain, inherited, reply, room })?;
+        let (reply, span) = (Reply::To(reply), self.span(&work, chain));
+        self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
         // Dropping this future closes the channel: that is how the callee learns that it is
         // cancelled.
         let mut answer = pin!(answer);
         let mut timer = None;
-        poll_fn(|cx| {
+        let answered = poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 // One that never comes means that the whole context went down with its worker.
                 let gone = |_| Err(super::mailbox::ended(ErrorKind::Dead));
@@ -150,15 +169,78 @@ impl Address {
                 }
             }
             Poll::Pending
-        })
-        .await
+        });
+        match self.worker.wait(self.given_up_at(chain), answered).await {
+            Ok(result) => result,
+            Err(GaveUp::Stuck) if self.shared.why_ended() == ErrorKind::Shutdown => {
+                Err(super::mailbox::ended(ErrorKind::Shutdown))
+            }
+            Err(why) => {
+                let what = match why {
+                    GaveUp::Late => "the call took longer than it may",
+                    GaveUp::Stuck => "the call was given up",
+                };
+                let message = format!(
+                    "{what}; the worker of context `{}` does not respond: a script or a native \
+                     holds it",
+                    self.name()
+                );
+                Err(Error::new(ErrorKind::Timeout, message))
+            }
+        }
+    }
+
+    /// When a call that is sent now should have been answered, also by a worker that is held.
+    fn given_up_at(&self, chain: Chain) -> Option<std::time::Instant> {
+        let own = self.settings.limits.deadline;
+        let own = own.and_then(|limit| Instant::now().checked_add(limit));
+        chain.until(own).deadline.map(Instant::into_std)
+    }
+
+    /// What tracing shows of a call: it is there from the sending to the answer, and whatever the
+    /// caller was in is its parent.
+    fn span(&self, work: &Work, chain: Chain) -> Span {
+        let span = tracing::debug_span!(
+            target: "calog",
+            "call",
+            context = self.name(),
+            language = self.settings.engine.name(),
+            function = tracing::field::Empty,
+            chain = chain.number,
+            depth = chain.depth,
+        );
+        if !span.is_disabled() {
+            match work {
+                Work::Load(source) => span.record("function", &*source.name),
+                Work::Call(function, _) => {
+                    let name = self.shared.directory.name_of(self.id(), function);
+                    span.record("function", name.as_deref().unwrap_or("(a value)"))
+                }
+            };
+        }
+        span
     }
 
     /// Sends a call that nobody waits for.
     pub(crate) fn post(&self, work: Work) -> Result<()> {
+        if self.worker.is_stuck() {
+            return Err(unresponsive());
+        }
         let room = Some(self.mailbox.try_room()?);
         let (chain, inherited, reply) = (self.shared.root(), None, Reply::Nobody);
-        self.mailbox.request(Request { work, chain, inherited, reply, room })
+        let span = self.span(&work, chain);
+        self.mailbox.request(Request { work, chain, inherited, reply, room, span })
+    }
+
+    /// What the context uses now.
+    ///
+    /// # Errors
+    /// `dead` or `shutdown` if it has ended, `busy` if its worker does not respond.
+    pub(crate) async fn usage(&self) -> Result<Usage> {
+        let (reply, usage) = oneshot::channel();
+        self.mailbox.control(Control::Inspect(reply));
+        let usage = self.worker.wait(None, usage).await.map_err(|_| unresponsive())?;
+        usage.map_err(|_| self.mailbox.why_closed())
     }
 
     /// Asks the context to end and waits until it has.
@@ -340,6 +422,10 @@ impl Scope for ContextScope {
             let read = tokio::task::spawn_blocking(move || read_beside(&folder, &path));
             read.await.unwrap_or_else(|_| Err(super::mailbox::ended(ErrorKind::Shutdown)))
         })
+    }
+
+    fn polls(&self) -> bool {
+        !self.address.shared.signals
     }
 
     fn limits(&self) -> &Limits {

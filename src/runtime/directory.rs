@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::ContextId,
     native::Native,
-    value::Value,
+    value::{Function, Value},
 };
 use dashmap::{DashMap, Entry};
 use std::{
@@ -23,8 +23,8 @@ pub(crate) struct Directory {
     exports: DashMap<Arc<str>, Export>,
     /// Held while an export is checked and entered, which looks at more than one name.
     exposing: Mutex<()>,
-    /// What the exports of each context count for together.
-    exported_bytes: DashMap<ContextId, usize>,
+    /// What each context exports.
+    owned: DashMap<ContextId, Owned>,
     /// Counts the changes of exports.
     epoch: AtomicU64,
     /// How many exports begin with each namespace (`net` of `net.connect`).
@@ -47,6 +47,13 @@ struct Slots {
 struct Slot {
     generation: u32,
     address: Option<Arc<Address>>,
+}
+
+/// The exports of one context together.
+#[derive(Default)]
+struct Owned {
+    names: Vec<Arc<str>>,
+    bytes: usize,
 }
 
 struct Export {
@@ -87,7 +94,7 @@ impl Directory {
             contexts: Mutex::default(),
             exports: DashMap::new(),
             exposing: Mutex::default(),
-            exported_bytes: DashMap::new(),
+            owned: DashMap::new(),
             epoch: AtomicU64::new(0),
             namespaces: DashMap::new(),
             natives: HashMap::with_capacity(natives.len()),
@@ -165,19 +172,15 @@ impl Directory {
             table.free.push(index);
         }
         drop(table);
-        let mut exports = Vec::new();
-        self.exports.retain(|name, export| {
-            if export.owner != id {
-                return true;
-            }
-            exports.push((name.clone(), std::mem::take(&mut export.value)));
-            false
-        });
-        self.exported_bytes.remove(&id);
-        for (name, _) in &exports {
+        let names = self.owned.remove(&id).map(|(_, owned)| owned.names).unwrap_or_default();
+        let mut exports = Vec::with_capacity(names.len());
+        for name in &names {
+            exports.extend(self.exports.remove_if(name, |_, export| export.owner == id));
             self.count_namespaces(name, false);
         }
-        self.changed();
+        if !names.is_empty() {
+            self.changed();
+        }
         drop((address, exports));
     }
 
@@ -239,7 +242,8 @@ impl Directory {
         }
         // A name costs a table entry too.
         let bytes = value.size_bytes().saturating_add(name.len() + size_of::<Export>());
-        let before = match self.exports.entry(name.into()) {
+        let name: Arc<str> = name.into();
+        let before = match self.exports.entry(name.clone()) {
             Entry::Occupied(entry) if entry.get().owner != owner => {
                 let by = self.context(entry.get().owner).map(|a| a.name().to_string());
                 return taken(&format!("context `{}`", by.as_deref().unwrap_or("that is closing")));
@@ -255,7 +259,8 @@ impl Directory {
             }
         };
         if before.is_none() {
-            self.count_namespaces(name, true);
+            self.count_namespaces(&name, true);
+            self.owned.entry(owner).or_default().names.push(name);
         }
         self.changed();
         // What it replaces is dropped here, not under the map's lock: a drop may run a release.
@@ -265,14 +270,24 @@ impl Directory {
 
     /// Counts an export of `bytes` in place of one of `before`.
     fn charge(&self, owner: ContextId, before: usize, bytes: usize, most: usize) -> Result<()> {
-        let mut sum = self.exported_bytes.entry(owner).or_default();
-        let after = sum.saturating_sub(before).saturating_add(bytes);
+        let mut owned = self.owned.entry(owner).or_default();
+        let after = owned.bytes.saturating_sub(before).saturating_add(bytes);
         if after > most {
             let message = format!("the exports of a context may take {most} bytes together");
             return Err(Error::new(ErrorKind::Memory, message));
         }
-        *sum = after;
+        owned.bytes = after;
         Ok(())
+    }
+
+    /// A name under which `owner` exports `function`, if it does.
+    pub(crate) fn name_of(&self, owner: ContextId, function: &Function) -> Option<Arc<str>> {
+        let names = self.owned.get(&owner).map(|owned| owned.names.clone())?;
+        let is_it = |name: &Arc<str>| match self.exports.get(name).as_deref() {
+            Some(Export { value: Value::Function(export), .. }) => export == function,
+            _ => false,
+        };
+        names.into_iter().find(is_it)
     }
 
     /// After a change: what is remembered from before is stale.

@@ -4,6 +4,7 @@ use crate::{
     chain::Chain,
     engine::Source,
     error::{Error, ErrorKind, Result},
+    runtime::Usage,
     value::{Function, Value},
 };
 use std::{
@@ -16,6 +17,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot},
     time::Instant,
 };
+use tracing::Span;
 
 /// What the context is asked to do ahead of all calls. Never waits for room: the lane is bounded by
 /// the number of live handles and of those who wait for the close.
@@ -26,20 +28,6 @@ pub(crate) enum Control {
     Stop,
     /// Report what is in use.
     Inspect(oneshot::Sender<Usage>),
-}
-
-/// What a context uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Usage {
-    /// Bytes that the interpreter holds.
-    pub memory_bytes: usize,
-    /// Functions of the context that somebody holds a handle to.
-    pub handles: usize,
-    /// Calls that have begun and not ended.
-    pub calls: usize,
-    /// What the context does without having been called: timers, promises that are under way.
-    pub tasks: usize,
 }
 
 /// What a call runs.
@@ -67,6 +55,8 @@ pub(crate) struct Request {
     pub(crate) reply: Reply,
     /// The room that a call from the host takes until it has ended.
     pub(crate) room: Option<OwnedSemaphorePermit>,
+    /// What tracing shows of the call, below whatever its caller was in.
+    pub(crate) span: Span,
 }
 
 pub(crate) enum Message {
@@ -193,6 +183,11 @@ impl Mailbox {
             Poll::Pending
         })
         .await
+    }
+
+    /// How many calls wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.lock().work.len()
     }
 
     /// Refuses what comes from now on, for `reason`, and returns the calls that were still queued.

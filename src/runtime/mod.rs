@@ -5,20 +5,24 @@
 //! - `background`: what a context does without being called.
 //! - `mailbox`: the queue before it. `context`: its address, and calog as its interpreter sees it.
 //! - `directory`: contexts by id, exports by name.
-//! - `watchdog`: ends slices.
+//! - `watchdog`: ends slices, and answers for workers that are held; `waiting`: whom it answers.
+//! - `stats`: what all of it does.
 
 mod actor;
 mod background;
 mod context;
 mod directory;
 mod mailbox;
+mod stats;
+mod waiting;
 mod watchdog;
 mod worker;
 
 pub(crate) use context::{Address, Settings, Wish};
 pub(crate) use directory::Directory;
-pub use mailbox::Usage;
 pub(crate) use mailbox::{Control, Work, ended};
+pub use stats::{ContextStats, Stats, Usage};
+pub use worker::WorkerStats;
 
 use crate::{
     chain::Chain,
@@ -42,7 +46,7 @@ use tokio::{
     task::LocalSet,
     time::Instant,
 };
-use worker::{Job, Thread};
+use worker::{Job, Late, Threads, Worker};
 
 /// Where the output of scripts goes: the context's name and one line without its end.
 pub(crate) type Output = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
@@ -65,8 +69,9 @@ pub(crate) struct Shared {
     pub(crate) fidelity: Fidelity,
     pub(crate) output: Output,
     pub(crate) on_failure: Box<dyn Fn(Failure) + Send + Sync>,
-    /// One for each worker.
-    jobs: Vec<async_channel::Sender<Job>>,
+    workers: Vec<Arc<Worker>>,
+    /// Workers are interrupted by a signal.
+    pub(crate) signals: bool,
     /// Where the next context goes: round robin.
     next: AtomicUsize,
     closing: AtomicBool,
@@ -85,13 +90,18 @@ pub(crate) struct Parts {
     pub(crate) fidelity: Fidelity,
     pub(crate) output: Output,
     pub(crate) on_failure: Box<dyn Fn(Failure) + Send + Sync>,
+    pub(crate) signals: bool,
 }
+
+/// How long the drop of a broker waits for its workers. They need some milliseconds unless one is
+/// held, and that one must not hold up whoever drops the broker.
+const DROP_WAIT: Duration = Duration::from_secs(1);
 
 /// A running broker: what its last face holds. Dropping it ends everything.
 pub(crate) struct Runtime {
     pub(crate) shared: Arc<Shared>,
     /// Those that are not joined yet. Locked while somebody waits for one.
-    threads: tokio::sync::Mutex<Vec<Thread>>,
+    threads: tokio::sync::Mutex<Threads>,
 }
 
 impl Runtime {
@@ -100,16 +110,18 @@ impl Runtime {
     /// # Errors
     /// `denied` or `type` for the names of natives, `io` if the system refuses a thread.
     pub(crate) fn threaded(parts: Parts, workers: usize) -> Result<Self> {
-        let slots = Arc::new(Slots::default());
-        watchdog::start(&slots, parts.limits.slice.max(Duration::from_micros(100)))?;
-        let (jobs, receivers): (Vec<_>, Vec<_>) =
-            (0..workers.max(1)).map(|_| async_channel::unbounded()).unzip();
-        let shared = Shared::new(parts, jobs)?;
-        let mut threads = Vec::with_capacity(receivers.len());
-        for (index, receiver) in receivers.into_iter().enumerate() {
-            threads.push(Thread::start(index, receiver, slots.clone())?);
+        let slots = Slots::new(parts.signals);
+        let (workers, jobs): (Vec<_>, Vec<_>) =
+            (0..workers.max(1)).map(|number| Worker::new(number, false)).unzip();
+        let shared = Shared::new(parts, workers)?;
+        // Before the first thread starts: should a later one fail, the drop ends those that run.
+        let mut runtime = Self { shared, threads: tokio::sync::Mutex::default() };
+        let threads = runtime.threads.get_mut();
+        for (worker, jobs) in runtime.shared.workers.iter().zip(jobs) {
+            threads.start(worker, jobs, &slots)?;
         }
-        Ok(Self { shared, threads: tokio::sync::Mutex::new(threads) })
+        threads.watched_by(watchdog::start(&slots, &runtime.shared)?);
+        Ok(runtime)
     }
 
     /// Runs everything on `local`, whoever drives that.
@@ -117,9 +129,9 @@ impl Runtime {
     /// # Errors
     /// `denied` or `type` for the names of natives.
     pub(crate) fn inline(parts: Parts, local: &LocalSet) -> Result<Self> {
-        let (jobs, receiver) = async_channel::unbounded();
-        let shared = Shared::new(parts, vec![jobs])?;
-        drop(local.spawn_local(worker::serve(receiver)));
+        let (worker, jobs) = Worker::new(0, true);
+        let shared = Shared::new(parts, vec![worker])?;
+        drop(local.spawn_local(worker::serve(jobs)));
         Ok(Self { shared, threads: tokio::sync::Mutex::default() })
     }
 
@@ -132,7 +144,7 @@ impl Runtime {
         struct Closing<'a>(&'a Shared);
         impl Drop for Closing<'_> {
             fn drop(&mut self) {
-                self.0.close_jobs();
+                self.0.close_workers();
             }
         }
         // Some thirty years stand for a limit that no clock reaches.
@@ -149,32 +161,29 @@ impl Runtime {
         in_time.map_err(|_| late("a context"))?;
         let threads = tokio::time::timeout_at(until, self.threads.lock()).await;
         let mut threads = threads.map_err(|_| late("a worker"))?;
-        while let Some(thread) = threads.last_mut() {
-            let ended = tokio::time::timeout_at(until, &mut thread.ended).await;
-            let _ = ended.map_err(|_| late("a worker"))?;
-            if let Some(thread) = threads.pop() {
-                thread.join();
-            }
-        }
-        Ok(())
+        threads.join(until).await.map_err(|Late| late("a worker"))
     }
 }
 
 impl Drop for Runtime {
-    /// The workers answer what is open and end by themselves; nobody waits for them here, since a
-    /// drop may happen on a thread that they need.
+    /// The workers answer what is open and end. Whoever drops the broker waits for them, though not
+    /// for long, and not on a thread that they need.
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Release);
+        self.shared.closing.store(true, Ordering::SeqCst);
         for context in self.shared.directory.contexts() {
             context.mailbox.control(Control::Stop);
         }
-        self.shared.close_jobs();
+        self.shared.close_workers();
+        if !self.shared.is_worker() {
+            self.threads.get_mut().join_blocking(DROP_WAIT);
+        }
     }
 }
 
 impl Shared {
-    fn new(parts: Parts, jobs: Vec<async_channel::Sender<Job>>) -> Result<Arc<Self>> {
-        let Parts { natives, data, engines, mut limits, fidelity, output, on_failure } = parts;
+    fn new(parts: Parts, workers: Vec<Arc<Worker>>) -> Result<Arc<Self>> {
+        let Parts { natives, data, engines, mut limits, fidelity, output, on_failure, signals } =
+            parts;
         limits.value_depth = limits.value_depth.min(Limits::MOST_VALUE_DEPTH);
         Ok(Arc::new(Self {
             directory: Directory::new(natives, data)?,
@@ -183,7 +192,8 @@ impl Shared {
             fidelity,
             output,
             on_failure,
-            jobs,
+            workers,
+            signals,
             next: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             chains: AtomicU64::new(0),
@@ -218,10 +228,34 @@ impl Shared {
         Err(Error::new(ErrorKind::Unsupported, "the function belongs to another broker"))
     }
 
-    fn close_jobs(&self) {
-        for jobs in &self.jobs {
-            jobs.close();
+    fn close_workers(&self) {
+        for worker in &self.workers {
+            worker.close();
         }
+    }
+
+    /// The worker for a new context: `wanted`, or the next one in turn, but rather one that is not
+    /// held, and none that does not respond.
+    ///
+    /// # Errors
+    /// `range` if there is no such worker, `busy` if it or all of them do not respond.
+    fn place(&self, wanted: Option<usize>) -> Result<&Arc<Worker>> {
+        let count = self.workers.len();
+        let found = match wanted {
+            Some(wanted) => {
+                let none = || {
+                    let message = format!("no worker {wanted}: there are {count}");
+                    Error::new(ErrorKind::Range, message)
+                };
+                Some(self.workers.get(wanted).ok_or_else(none)?)
+            }
+            None => {
+                let next = self.next.fetch_add(1, Ordering::Relaxed) % count;
+                let (before, from) = self.workers.split_at(next);
+                from.iter().chain(before).min_by_key(|worker| (worker.is_stuck(), worker.is_held()))
+            }
+        };
+        found.filter(|worker| !worker.is_stuck()).ok_or_else(unresponsive)
     }
 
     /// Opens a context on `worker`, or on the next one in turn.
@@ -230,28 +264,40 @@ impl Shared {
         settings: Settings,
         worker: Option<usize>,
     ) -> Result<Arc<Address>> {
-        let count = self.jobs.len();
-        let worker = match worker {
-            Some(worker) if worker >= count => {
-                let message = format!("no worker {worker}: there are {count}");
-                return Err(Error::new(ErrorKind::Range, message));
-            }
-            Some(worker) => worker,
-            None => self.next.fetch_add(1, Ordering::Relaxed) % count,
-        };
-        let enter = |id| Address::new(id, settings, self.clone());
+        let worker = self.place(worker)?;
+        let enter = |id| Address::new(id, settings, self.clone(), worker.clone());
         let entered = Entered(Some(self.directory.enter(enter)?));
         let Some(address) = entered.0.clone() else { return Err(ended(ErrorKind::Dead)) };
         let (opened, open) = oneshot::channel();
         let job = Job { ending: actor::Ending(address.clone()), opened };
         // After it was entered: either a shutdown finds it in the directory, or it is seen here.
         let closing = self.closing.load(Ordering::SeqCst);
-        let sent = !closing && self.jobs[worker].try_send(job).is_ok();
-        let result = if sent { open.await } else { Ok(Err(ended(ErrorKind::Shutdown))) };
-        result.unwrap_or_else(|_| Err(ended(ErrorKind::Shutdown)))?;
+        if closing || !worker.send(job) {
+            return Err(ended(ErrorKind::Shutdown));
+        }
+        match worker.wait(None, open).await {
+            Ok(Ok(opened)) => opened?,
+            Ok(Err(_)) => return Err(ended(ErrorKind::Shutdown)),
+            Err(_) => return Err(unresponsive()),
+        }
         entered.keep();
         Ok(address)
     }
+
+    /// What everybody uses and does now.
+    pub(crate) fn stats(&self) -> Stats {
+        let contexts: Vec<_> =
+            self.directory.contexts().iter().map(|context| context.stats()).collect();
+        let on = |number| contexts.iter().filter(|context| context.worker == number).count();
+        let workers = self.workers.iter().enumerate();
+        let workers = workers.map(|(number, worker)| worker.stats(on(number))).collect();
+        Stats { contexts, workers }
+    }
+}
+
+/// The error for whom a worker would have to serve that does not respond.
+pub(crate) fn unresponsive() -> Error {
+    Error::new(ErrorKind::Busy, "the worker does not respond: a script or a native holds it")
 }
 
 /// Ends a context again unless whoever opens it hears of it.

@@ -1,11 +1,14 @@
-//! The watchdog: one thread per broker that ends slices: those of scripts and those of contexts.
+//! The watchdog: one thread per broker that ends slices, those of scripts and those of contexts, and
+//! that answers for workers which nobody can interrupt.
 
+use super::Shared;
 use crate::{
-    error::Result,
+    error::{ErrorKind, Result},
     fiber::{Over, Slots, Watched},
 };
 use std::{
     sync::Arc,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -17,48 +20,94 @@ const POKES_PER_SLICE: u32 = 4;
 /// to take some milliseconds, and a script should not wait for its end for seconds.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// Starts a thread that interrupts every run of a script in `slots` that lasts longer than `slice`,
-/// and marks every turn of a context that does. It ends by itself when nobody else holds the slots
-/// any more.
+/// How much longer than its slice a turn may last before the watchdog answers in the worker's place
+/// those whose deadline has passed. A worker that is only late answers them better itself, with a
+/// trace.
+const HELD_AFTER: Duration = Duration::from_millis(40);
+
+/// Starts a thread that interrupts every run of a script in `slots` that lasts longer than a slice,
+/// marks every turn of a context that does, and sees to those who wait for a worker whose turn does
+/// not end. It ends by itself when nobody else holds the slots any more.
 ///
 /// # Errors
 /// `io` if the system refuses a thread.
-pub(crate) fn start(slots: &Arc<Slots>, slice: Duration) -> Result<()> {
-    let slots = Arc::downgrade(slots);
+pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
+    let (slots, shared) = (Arc::downgrade(slots), shared.clone());
+    let slice = shared.limits.slice.max(Duration::from_micros(100));
     // A quarter of a slice: a run is at most a quarter too long. While no script runs, it looks
     // less often.
     let tick = (slice / 4).max(Duration::from_micros(100));
     let main = move || {
-        let mut seen: Vec<(Seen, Seen)> = Vec::new();
+        let mut seen: Vec<_> =
+            shared.workers.iter().map(|_| SeenWorker::new(Instant::now())).collect();
         let mut idle = false;
         loop {
-            std::thread::sleep(if idle { tick * 4 } else { tick });
+            std::thread::park_timeout(if idle { tick * 4 } else { tick });
             let Some(slots) = slots.upgrade() else { return };
             let now = Instant::now();
             idle = true;
-            slots.watch(|number, &Watched { run, turn, poke }| {
+            slots.watch(|&Watched { number, run, turn, poke }| {
                 idle &= run == 0 && turn == 0;
-                if seen.len() <= number {
-                    seen.resize(number + 1, (Seen::new(now), Seen::new(now)));
-                }
-                let (runs, turns) = &mut seen[number];
+                let seen = &mut seen[number];
                 // An interrupt that takes long must stay a small part of the whole.
-                Over {
-                    run: runs.is_over(run, slice.max(poke * POKES_PER_SLICE), now),
-                    turn: turns.is_over(turn, slice, now),
-                }
+                let run = seen.runs.is_over(run, slice.max(poke * POKES_PER_SLICE), now);
+                let was_over = seen.turns.is_over(turn, slice, now);
+                Over { run, turn: was_over }
             });
+            drop(slots);
+            for (number, seen) in seen.iter_mut().enumerate() {
+                seen.answer(&shared, number, slice, now);
+            }
         }
     };
-    std::thread::Builder::new().name("calog-watchdog".into()).spawn(main)?;
-    Ok(())
+    Ok(std::thread::Builder::new().name("calog-watchdog".into()).spawn(main)?)
+}
+
+/// What the watchdog knows of one worker.
+struct SeenWorker {
+    runs: Seen,
+    turns: Seen,
+}
+
+impl SeenWorker {
+    fn new(now: Instant) -> Self {
+        Self { runs: Seen::new(now), turns: Seen::new(now) }
+    }
+
+    /// Answers in the place of a worker that does not come back from a turn.
+    fn answer(&mut self, shared: &Shared, number: usize, slice: Duration, now: Instant) {
+        let worker = &shared.workers[number];
+        let held = match self.turns.run {
+            0 => Duration::ZERO,
+            _ => now.saturating_duration_since(self.turns.since),
+        };
+        let is_held = held >= slice + HELD_AFTER;
+        worker.waiting().set_held(is_held);
+        if is_held {
+            worker.waiting().expire(now);
+        }
+        let is_stuck = held >= shared.limits.stuck_after.max(slice + HELD_AFTER)
+            || (is_held && shared.why_ended() == ErrorKind::Shutdown);
+        match (worker.is_stuck(), is_stuck) {
+            (false, true) => {
+                tracing::warn!(worker = number, ?held, "worker does not respond");
+                worker.waiting().set_stuck(true);
+            }
+            (true, false) => {
+                tracing::info!(worker = number, "worker responds again");
+                worker.waiting().set_stuck(false);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What the watchdog knows of the runs, or the turns, of one worker.
-#[derive(Clone)]
 struct Seen {
-    /// The one that was on when it looked last.
+    /// The one that was on when it looked last; 0 if none was.
     run: u64,
+    /// When it saw that one first.
+    since: Instant,
     /// How long it waits before it interrupts the same run again.
     wait: Duration,
     /// When it interrupts next.
@@ -67,7 +116,7 @@ struct Seen {
 
 impl Seen {
     fn new(now: Instant) -> Self {
-        Self { run: 0, wait: Duration::ZERO, due: now }
+        Self { run: 0, since: now, wait: Duration::ZERO, due: now }
     }
 
     /// Is it time to interrupt `run`?
@@ -77,7 +126,7 @@ impl Seen {
     /// interrupts that come faster than they end would leave no time for the script.
     fn is_over(&mut self, run: u64, slice: Duration, now: Instant) -> bool {
         if self.run != run {
-            *self = Self { run, wait: slice, due: now + slice };
+            *self = Self { run, since: now, wait: slice, due: now + slice };
         }
         let over = run != 0 && now >= self.due;
         if over {

@@ -1,17 +1,159 @@
 //! Workers: threads with a `LocalSet`, or the caller's own.
 
-use super::{actor, background::Background, context::ContextScope};
+use super::{
+    Shared, actor,
+    background::Background,
+    context::ContextScope,
+    waiting::{GaveUp, Waiting},
+};
 use crate::{
     error::{Error, Result},
-    fiber::Slots,
+    fiber::{self, Slot, Slots},
 };
 use std::{
+    cell::Cell,
+    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 use tokio::{sync::oneshot, task::LocalSet};
+
+thread_local! {
+    /// The worker that this thread is.
+    static HERE: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+}
+
+/// A worker as everybody sees it.
+pub(crate) struct Worker {
+    jobs: async_channel::Sender<Job>,
+    waiting: Waiting,
+    slot: Arc<Slot>,
+    /// It has no thread of its own, and nobody watches it.
+    is_inline: bool,
+    /// Only the worker itself counts, so that no two additions meet.
+    slices: AtomicU64,
+    calls: AtomicU64,
+    kills: AtomicU64,
+}
+
+/// What one worker has done since the broker was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Contexts that live on it now.
+    pub contexts: usize,
+    /// How often one of its contexts had its turn.
+    pub slices: u64,
+    /// How often a script was suspended because its slice was over. 0 in inline mode, where nobody
+    /// counts.
+    pub preemptions: u64,
+    /// Calls that began.
+    pub calls: u64,
+    /// Calls that were ended before their script had: by a deadline, by a caller that gave up, or by
+    /// the end of their context.
+    pub kills: u64,
+    /// It does not respond, for longer than
+    /// [`Limits::stuck_after`](crate::Limits::stuck_after).
+    pub is_stuck: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(number: usize, is_inline: bool) -> (Arc<Self>, async_channel::Receiver<Job>) {
+        let (jobs, receiver) = async_channel::unbounded();
+        let worker = Self {
+            jobs,
+            waiting: Waiting::default(),
+            slot: Arc::new(Slot::new(number)),
+            is_inline,
+            slices: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            kills: AtomicU64::new(0),
+        };
+        (Arc::new(worker), receiver)
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.slot.number()
+    }
+
+    /// Is the calling thread the worker's own?
+    pub(crate) fn is_here(&self) -> bool {
+        ptr::eq(HERE.get(), self)
+    }
+
+    /// Waits for `future`, which the worker is to complete, but not for a worker that is held: then
+    /// only until `until`, and not at all once the worker counts as stuck.
+    ///
+    /// # Errors
+    /// Why it was given up.
+    pub(crate) fn wait<F: Future>(
+        &self,
+        until: Option<Instant>,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, GaveUp>> {
+        // Whoever is on the worker himself cannot be answered anyway while it is held.
+        self.waiting.wait(!self.is_inline && !self.is_here(), until, future)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.waiting.is_held()
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.waiting.is_stuck()
+    }
+
+    /// For the watchdog: those who wait.
+    pub(super) fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
+    /// Sends a context to it. `false`: it has ended.
+    pub(super) fn send(&self, job: Job) -> bool {
+        self.jobs.try_send(job).is_ok()
+    }
+
+    /// It takes no more contexts, and ends when it has none.
+    pub(super) fn close(&self) {
+        self.jobs.close();
+    }
+
+    pub(super) fn count_slice(&self) {
+        add_one(&self.slices);
+    }
+
+    pub(super) fn count_call(&self) {
+        add_one(&self.calls);
+    }
+
+    pub(super) fn count_kill(&self) {
+        add_one(&self.kills);
+    }
+
+    pub(super) fn stats(&self, contexts: usize) -> WorkerStats {
+        WorkerStats {
+            contexts,
+            slices: self.slices.load(Relaxed),
+            preemptions: self.slot.preemptions(),
+            calls: self.calls.load(Relaxed),
+            kills: self.kills.load(Relaxed),
+            is_stuck: self.is_stuck(),
+        }
+    }
+}
+
+/// Adds one to a counter that only this thread changes.
+fn add_one(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed) + 1, Relaxed);
+}
 
 /// Opens a context on the worker that receives it, and says how that went.
 pub(crate) struct Job {
@@ -35,7 +177,9 @@ pub(crate) fn serve(jobs: async_channel::Receiver<Job>) -> impl Future<Output = 
     let jobs = Drain(jobs);
     async move {
         while let Ok(job) = jobs.0.recv().await {
-            open(job);
+            // An engine that does not come back from this holds the worker as a script would.
+            let slice = job.ending.0.shared.limits.slice;
+            fiber::in_turn(slice, || open(job));
         }
     }
 }
@@ -63,27 +207,41 @@ fn open(Job { ending, opened }: Job) {
     }
 }
 
-/// A worker's thread.
-pub(crate) struct Thread {
-    handle: JoinHandle<()>,
-    /// Resolves when the thread is about to end.
-    pub(crate) ended: oneshot::Receiver<()>,
+/// The threads of a broker, until they are joined.
+#[derive(Default)]
+pub(super) struct Threads {
+    workers: Vec<Thread>,
+    watchdog: Option<JoinHandle<()>>,
 }
 
-impl Thread {
-    /// Starts worker `index`.
+/// A worker's thread.
+struct Thread {
+    handle: JoinHandle<()>,
+    /// Resolves when the thread is about to end.
+    ended: oneshot::Receiver<()>,
+    /// Nothing is ever sent: the other side is dropped when the thread is about to end.
+    gone: mpsc::Receiver<Infallible>,
+}
+
+impl Threads {
+    /// Starts a thread for `worker`.
     ///
     /// # Errors
     /// `io` if the system refuses a thread or its event queue.
-    pub(crate) fn start(
-        index: usize,
+    pub(super) fn start(
+        &mut self,
+        worker: &Arc<Worker>,
         jobs: async_channel::Receiver<Job>,
-        slots: Arc<Slots>,
-    ) -> Result<Self> {
+        slots: &Arc<Slots>,
+    ) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ending, ended) = oneshot::channel();
+        let (alive, gone) = mpsc::channel::<Infallible>();
+        let (worker, slots) = (worker.clone(), slots.clone());
+        let number = self.workers.len();
         let main = move || {
-            let _watched = slots.register();
+            HERE.set(Arc::as_ptr(&worker));
+            let _watched = slots.register(worker.slot.clone());
             let contexts = LocalSet::new();
             contexts.block_on(&runtime, serve(jobs));
             // Drops what contexts are left, and answers their calls, while still watched: a script
@@ -92,15 +250,62 @@ impl Thread {
             // Not waiting for blocking natives that are still at work: one may hang in the system.
             runtime.shutdown_background();
             let _ = ending.send(());
+            drop(alive);
         };
-        let name = format!("calog-{index}");
-        let handle = std::thread::Builder::new().name(name).spawn(main)?;
-        Ok(Self { handle, ended })
+        let handle = std::thread::Builder::new().name(format!("calog-{number}")).spawn(main)?;
+        self.workers.push(Thread { handle, ended, gone });
+        Ok(())
     }
 
-    /// Waits for the thread to be gone. Call it after `ended`.
-    pub(crate) fn join(self) {
-        // A worker that panicked has printed it; there is nobody else to tell.
-        let _ = self.handle.join();
+    pub(super) fn watched_by(&mut self, watchdog: JoinHandle<()>) {
+        self.watchdog = Some(watchdog);
+    }
+
+    /// Waits for all threads to end, and joins them. `Err`: one has not ended in time.
+    pub(super) async fn join(&mut self, until: tokio::time::Instant) -> Result<(), Late> {
+        while let Some(thread) = self.workers.last_mut() {
+            let _ = tokio::time::timeout_at(until, &mut thread.ended).await.map_err(|_| Late)?;
+            self.join_last();
+        }
+        self.join_watchdog();
+        Ok(())
+    }
+
+    /// The same, blocking the thread. What has not ended in time is left to end by itself.
+    pub(super) fn join_blocking(&mut self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while let Some(thread) = self.workers.last_mut() {
+            let left = until.saturating_duration_since(Instant::now());
+            if thread.gone.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
+            self.join_last();
+        }
+        self.join_watchdog();
+    }
+
+    fn join_last(&mut self) {
+        if let Some(thread) = self.workers.pop() {
+            // A worker that panicked has printed it; there is nobody else to tell.
+            let _ = thread.handle.join();
+        }
+    }
+
+    /// The watchdog ends when it sees that no worker is left.
+    fn join_watchdog(&mut self) {
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.thread().unpark();
+            let _ = watchdog.join();
+        }
+    }
+}
+
+/// Something has not ended in time.
+pub(super) struct Late;
+
+impl Shared {
+    /// Is the calling thread a worker of this broker?
+    pub(super) fn is_worker(&self) -> bool {
+        self.workers.iter().any(|worker| worker.is_here())
     }
 }

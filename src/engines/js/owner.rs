@@ -13,6 +13,7 @@ use std::{
     rc::Rc,
 };
 use tokio::{sync::Notify, time::Instant};
+use tracing::Span;
 
 /// The life of one call, shared with the promises, timers and promise jobs that it has begun.
 ///
@@ -23,6 +24,8 @@ use tokio::{sync::Notify, time::Instant};
 /// group, which is over only when all of them are.
 pub(super) struct Owner {
     pub(super) chain: Chain,
+    /// What tracing shows as the parent of what it does.
+    pub(super) span: Span,
     life: Cell<Life>,
     cut: Notify,
     /// What ended a promise job of the call beyond catching.
@@ -49,6 +52,7 @@ impl Owner {
     pub(super) fn new(chain: Chain) -> Self {
         Self {
             chain,
+            span: Span::current(),
             life: Cell::new(Life::Running),
             cut: Notify::new(),
             failure: Cell::new(None),
@@ -60,7 +64,7 @@ impl Owner {
 
     /// Work that is nobody's call: only the deadline of its chain ends it.
     pub(super) fn nobody(chain: Chain) -> Self {
-        let nobody = Self::new(chain);
+        let nobody = Self { span: Span::none(), ..Self::new(chain) };
         nobody.end();
         nobody
     }
@@ -87,7 +91,8 @@ impl Owner {
             members = vec![if members.is_empty() { owners[0].clone() } else { unknown.clone() }];
         }
         let depth = members.iter().map(|member| member.chain.depth).max().unwrap_or(0);
-        Self { members, ..Self::new(Chain { depth, ..chain }) }
+        let span = members.first().map_or_else(Span::none, |member| member.span.clone());
+        Self { members, span, ..Self::new(Chain { depth, ..chain }) }
     }
 
     /// Does it stand for `other`, perhaps among others?

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument;
 
 /// How long a promise job may compute on when one of the calls that it may be of is over, and
 /// another is not. Far more than an honest job takes between two waits.
@@ -29,8 +30,8 @@ fn enter(
     owner: Rc<Owner>,
     job: Job,
 ) -> impl Future<Output = Result<Ran>> + use<> {
-    let inside = state.clone();
-    state.nest().enter(admission, move || inside.run(job, owner))
+    let (inside, span) = (state.clone(), owner.span.clone());
+    state.nest().enter(admission, move || inside.run(job, owner)).instrument(span)
 }
 
 /// Cuts its call off when it is dropped before the call has ended.
@@ -84,7 +85,7 @@ pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Val
 /// Settles promise `id` of the running call with what `operation` ends with.
 pub(super) fn finish_later(state: &State, id: u64, operation: Operation) {
     let (Some(state), Some(owner)) = (state.keep(), state.owner()) else { return };
-    let chain = owner.chain;
+    let (chain, span) = (owner.chain, owner.span.clone());
     let task = {
         let state = state.clone();
         async move {
@@ -94,7 +95,7 @@ pub(super) fn finish_later(state: &State, id: u64, operation: Operation) {
             let _ = enter(&state, Admission::Nested, owner, Job::Settle { id, outcome }).await;
         }
     };
-    state.scope().spawn(Box::pin(chain.scope(task)));
+    state.scope().spawn(Box::pin(chain.scope(task).instrument(span)));
 }
 
 /// Has the timers of the context fired in their order, by one task.

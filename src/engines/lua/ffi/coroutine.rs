@@ -26,7 +26,7 @@ unsafe fn switch(l: L, co: L, f: impl FnOnce() -> c_int) -> c_int {
     // while it is published.
     unsafe {
         let before = fiber::running(hook::target(co));
-        hook::arm_fallback(co);
+        hook::arm_standing(co);
         hook::catch_up(co);
         let result = f();
         fiber::running(before);

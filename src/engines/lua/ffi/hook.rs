@@ -4,7 +4,7 @@
 //! by the fiber that runs *now*, never by the arming: a stale hook on an innocent call disarms
 //! itself.
 
-use super::{L, with_call};
+use super::{L, State, with_call};
 use crate::fiber::{self, Target};
 use mlua::ffi::*;
 use std::ffi::c_int;
@@ -12,8 +12,8 @@ use std::ffi::c_int;
 /// Instructions between two looks of a call that is ending but may still run its handlers.
 const GRACE_STEP: c_int = 1000;
 
-/// Where no signal can interrupt a thread, a standing hook looks every so many instructions.
-const FALLBACK_STEP: c_int = if cfg!(unix) { 0 } else { 10_000 };
+/// Where no signal interrupts the worker, a standing hook looks every so many instructions.
+const POLL_STEP: c_int = 10_000;
 
 /// What an interrupt pokes while Lua thread `l` runs.
 ///
@@ -40,10 +40,10 @@ pub(super) unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
         match state {
             Some((true, false)) => return arm(l, GRACE_STEP),
             Some((true, true)) => {}
-            None => return arm(l, FALLBACK_STEP),
+            None => return arm_standing(l),
             Some((false, _)) => {
-                arm(l, FALLBACK_STEP);
-                if !fiber::expired() || fiber::yield_now() {
+                arm_standing(l);
+                if fiber::checkpoint() {
                     return;
                 }
             }
@@ -103,13 +103,11 @@ pub(super) unsafe fn catch_up(l: L) {
     }
 }
 
-/// Arms the standing hook where there are no signals. Never raises.
+/// Arms the standing hook where there are no signals, else none. Never raises.
 ///
 /// # Safety
-/// `l` must be live.
-pub(super) unsafe fn arm_fallback(l: L) {
-    if FALLBACK_STEP > 0 {
-        // SAFETY: the caller's promise.
-        unsafe { arm(l, FALLBACK_STEP) };
-    }
+/// `l` must be a live thread of a state that `State::open` made.
+pub(super) unsafe fn arm_standing(l: L) {
+    // SAFETY: the caller's promise.
+    unsafe { arm(l, if State::of(l).polls { POLL_STEP } else { 0 }) };
 }

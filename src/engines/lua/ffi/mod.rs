@@ -58,6 +58,8 @@ pub(super) struct State {
     /// Two of the scope's answers that every call of a native needs.
     caller: Caller,
     value_bytes: usize,
+    /// No signal reminds a script of its slice.
+    polls: bool,
     /// The folder of the script, for `require`.
     folder: RefCell<Option<PathBuf>>,
     modules: Modules,
@@ -237,7 +239,7 @@ impl State {
         // call that all of `base` runs under; it is no resume, so a stray top-level yield is an
         // error in the script. `call` outlives it.
         let status = unsafe {
-            hook::arm_fallback(l);
+            hook::arm_standing(l);
             lua_pushcfunction(l, failure::on_error);
             lua_pushcfunction(l, base);
             lua_pushlightuserdata(l, (&raw const *call).cast_mut().cast());

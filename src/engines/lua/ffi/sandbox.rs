@@ -66,6 +66,7 @@ impl State {
             threads: RefCell::default(),
             caller: scope.caller().clone(),
             value_bytes: scope.limits().value_bytes,
+            polls: scope.polls(),
             scope,
             folder: RefCell::default(),
             modules: Modules::default(),

@@ -1,0 +1,165 @@
+//! Callers that wait for a worker from outside of it, so that somebody can tell them when the worker
+//! itself cannot: it is held by code that no interrupt reaches.
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    pin::pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Waker},
+    time::Instant,
+};
+
+/// Those who wait for one worker, from other threads.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    list: Mutex<List>,
+    /// The worker is held: those whose time has passed give up.
+    is_held: AtomicBool,
+    /// The worker does not respond: everybody gives up. Changes only under the lock.
+    is_stuck: AtomicBool,
+}
+
+#[derive(Default)]
+struct List {
+    callers: Vec<Option<Caller>>,
+    /// Places of `callers` that are free.
+    free: Vec<usize>,
+}
+
+struct Caller {
+    until: Option<Instant>,
+    waker: Waker,
+    is_late: bool,
+}
+
+/// Why somebody gave up waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GaveUp {
+    /// The time until which it would wait has passed, and the worker is held.
+    Late,
+    /// The worker does not respond.
+    Stuck,
+}
+
+impl Waiting {
+    /// Only list operations run under the lock, so poison means nothing.
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is the worker held, or was it a moment ago?
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_held(&self, is_held: bool) {
+        self.is_held.store(is_held, Ordering::Relaxed);
+    }
+
+    /// Does the worker not respond?
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Relaxed)
+    }
+
+    /// Waits for `future`, which the worker is to complete. Somebody who is `outside` of the worker
+    /// gives up when it is held: at `until`, or when it counts as stuck.
+    ///
+    /// # Errors
+    /// Why it was given up.
+    pub(crate) async fn wait<F: Future>(
+        &self,
+        outside: bool,
+        until: Option<Instant>,
+        future: F,
+    ) -> Result<F::Output, GaveUp> {
+        let mut future = pin!(future);
+        let mut place = outside.then_some(Place { waiting: self, index: None });
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            match place.as_mut().and_then(|place| place.stay(until, cx.waker())) {
+                Some(gave_up) => Poll::Ready(Err(gave_up)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The worker is held: tells those whose time has passed.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut late = Vec::new();
+        for caller in self.lock().callers.iter_mut().flatten() {
+            if !caller.is_late && caller.until.is_some_and(|until| until <= now) {
+                caller.is_late = true;
+                late.push(caller.waker.clone());
+            }
+        }
+        late.into_iter().for_each(Waker::wake);
+    }
+
+    /// The worker does not respond, or does again. Returns what was thought before.
+    pub(crate) fn set_stuck(&self, is_stuck: bool) -> bool {
+        let list = self.lock();
+        let before = self.is_stuck.swap(is_stuck, Ordering::Relaxed);
+        let wakers: Vec<_> = match is_stuck && !before {
+            true => list.callers.iter().flatten().map(|caller| caller.waker.clone()).collect(),
+            false => Vec::new(),
+        };
+        drop(list);
+        wakers.into_iter().for_each(Waker::wake);
+        before
+    }
+}
+
+/// A caller's place in the list, while it waits.
+struct Place<'a> {
+    waiting: &'a Waiting,
+    index: Option<usize>,
+}
+
+impl Place<'_> {
+    /// Takes the place, or sees whether it was given up there. `None`: wait on.
+    fn stay(&mut self, until: Option<Instant>, waker: &Waker) -> Option<GaveUp> {
+        let mut list = self.waiting.lock();
+        if self.waiting.is_stuck() {
+            return Some(GaveUp::Stuck);
+        }
+        if let Some(caller) = self.index.and_then(|index| list.callers[index].as_mut()) {
+            let is_late = caller.is_late;
+            let old = (!caller.waker.will_wake(waker))
+                .then(|| mem::replace(&mut caller.waker, waker.clone()));
+            drop(list);
+            // A waker is the host's code: its drop must not find the lock taken.
+            drop(old);
+            return is_late.then_some(GaveUp::Late);
+        }
+        let caller = Some(Caller { until, waker: waker.clone(), is_late: false });
+        self.index = Some(match list.free.pop() {
+            Some(index) => {
+                list.callers[index] = caller;
+                index
+            }
+            None => {
+                list.callers.push(caller);
+                list.callers.len() - 1
+            }
+        });
+        None
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(index) = self.index else { return };
+        let mut list = self.waiting.lock();
+        let left = list.callers[index].take();
+        list.free.push(index);
+        drop(list);
+        drop(left);
+    }
+}

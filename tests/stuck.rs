@@ -1,0 +1,271 @@
+//! Workers that no interrupt reaches, the end of calls by a token, and what the broker tells of itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use calog::{Broker, Builder, Context, ErrorKind, Limits, Stats};
+use futures::future::join_all;
+use std::{
+    future::{IntoFuture, pending},
+    time::Duration,
+};
+use support::*;
+use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How late an answer in the place of a held worker may be. It is far more than the promised 100 ms,
+/// for machines that are busy, and far less than the blockades last.
+const LATE: Duration = Duration::from_secs(10);
+
+/// After this a worker counts as stuck here.
+const STUCK_AFTER: Duration = Duration::from_millis(200);
+
+/// `hold` blocks its worker at the blockade, `one` answers, `wait` waits at the gate.
+fn holding(blockade: &Blockade, gate: &Gate) -> Builder {
+    let blockade = blockade.clone();
+    let fake = waiting_at(gate)
+        .on("one", |_, _| async { Ok(1.into()) })
+        .on("hold", move |_, _| {
+            blockade.block();
+            async { Ok(2.into()) }
+        })
+        .on("through_one", |env, _| async move { env.call("one", ()).await });
+    builder(&fake)
+}
+
+async fn opened(broker: &Broker, worker: usize, source: &str) -> Context {
+    let context = broker.open("fake").worker(worker).await.unwrap();
+    context.eval::<()>(source).await.unwrap();
+    context
+}
+
+/// Waits until `state` holds of what the broker tells.
+async fn until(broker: &Broker, state: impl Fn(&Stats) -> bool) {
+    within(async {
+        while !state(&broker.stats()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+// S-050: a deadline is kept although the worker cannot be interrupted, for those whose call holds it
+// and for those who wait behind it; what they called is not begun later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deadlines_hold_for_a_worker_that_is_held() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let broker = threaded(holding(&blockade, &gate), 2);
+    let held = opened(&broker, 0, "hold=hold").await;
+    let behind = opened(&broker, 0, "one=one").await;
+    let other = opened(&broker, 1, "also_one=one through_one=through_one").await;
+    let limit = Duration::from_millis(200);
+    let began = Instant::now();
+    let holds = tokio::spawn(held.call::<i64>("hold", ()).deadline(limit));
+    blockade.reached();
+    let waits = tokio::spawn(behind.call::<i64>("one", ()).deadline(limit));
+    // From another worker, by a script.
+    let through = tokio::spawn(other.call::<i64>("through_one", ()).deadline(limit));
+    for call in [holds, waits, through] {
+        let error = within(call).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let took = began.elapsed();
+        assert!(took >= limit && took < limit + LATE, "{took:?}");
+    }
+    assert_eq!(within(other.call::<i64>("also_one", ())).await.unwrap(), 1);
+    blockade.lift();
+    assert_eq!(within(behind.call::<i64>("one", ())).await.unwrap(), 1);
+    until(&broker, |stats| stats.usage().calls == 0).await;
+    // The calls of this test, but for the one that was given up in the queue: loading is a call too.
+    assert_eq!(broker.stats().totals().calls, 3 + 3 + 1);
+    broker.shutdown(TIMEOUT).await.unwrap();
+}
+
+// S-051: a worker that does not respond: calls without a deadline fail with `timeout`, new ones with
+// `busy`, new contexts go elsewhere; when it responds again, all is as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_worker_is_reported_avoided_and_recovers() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let limits = Limits::default().stuck_after(STUCK_AFTER).concurrent_calls(1);
+    let broker = threaded(holding(&blockade, &gate).limits(limits), 2);
+    let held = opened(&broker, 0, "hold=hold").await;
+    let behind = opened(&broker, 0, "one=one wait=wait").await;
+    let other = opened(&broker, 1, "through_one=through_one").await;
+    let suspended = tokio::spawn(behind.call::<()>("wait", ()));
+    gate.arrived(1).await;
+    let without_room = tokio::spawn(behind.call::<i64>("one", ()));
+    let holds = tokio::spawn(held.call::<i64>("hold", ()));
+    blockade.reached();
+    let through = tokio::spawn(other.call::<i64>("through_one", ()));
+
+    let failed = |call| async { within::<tokio::task::JoinHandle<_>>(call).await.unwrap() };
+    assert_eq!(kind(failed(holds).await), ErrorKind::Timeout);
+    assert_eq!(kind(failed(through).await), ErrorKind::Timeout);
+    assert_eq!(kind(failed(without_room).await), ErrorKind::Busy);
+    assert_eq!(kind(within(suspended).await.unwrap()), ErrorKind::Timeout);
+    let stats = broker.stats();
+    assert_eq!(stats.stuck_workers(), 1);
+    assert!(stats.workers[0].is_stuck && !stats.workers[1].is_stuck);
+    assert_eq!(kind(within(behind.call::<i64>("one", ())).await), ErrorKind::Busy);
+    assert_eq!(kind(within(behind.try_call::<i64>("one", ())).await), ErrorKind::Busy);
+    assert_eq!(kind(behind.post("one", ())), ErrorKind::Busy);
+    assert_eq!(kind(within(behind.usage()).await), ErrorKind::Busy);
+    assert_eq!(kind(within(broker.open("fake").worker(0).into_future()).await), ErrorKind::Busy);
+    for _ in 0..4 {
+        within(broker.open("fake").into_future()).await.unwrap();
+    }
+    assert_eq!(broker.stats().workers[1].contexts, 5, "new contexts go to the other worker");
+
+    blockade.lift();
+    until(&broker, |stats| stats.stuck_workers() == 0).await;
+    // What was given up has ended.
+    until(&broker, |stats| stats.usage().calls == 0 && stats.queued() == 0).await;
+    assert_eq!(within(behind.call::<i64>("one", ())).await.unwrap(), 1);
+    assert_eq!(within(other.call::<i64>("through_one", ())).await.unwrap(), 1);
+    within(broker.open("fake").worker(0).into_future()).await.unwrap();
+    broker.shutdown(TIMEOUT).await.unwrap();
+}
+
+// S-051: whoever opens a context on a worker that gets stuck meanwhile hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opening_does_not_wait_for_a_stuck_worker() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let limits = Limits::default().stuck_after(STUCK_AFTER);
+    let broker = threaded(holding(&blockade, &gate).limits(limits), 1);
+    let held = opened(&broker, 0, "hold=hold").await;
+    let holds = tokio::spawn(held.call::<i64>("hold", ()));
+    blockade.reached();
+    assert_eq!(kind(within(broker.open("fake").into_future()).await), ErrorKind::Busy);
+    assert_eq!(kind(within(holds).await.unwrap()), ErrorKind::Timeout);
+    blockade.lift();
+    until(&broker, |stats| stats.contexts.len() == 1).await;
+    broker.shutdown(TIMEOUT).await.unwrap();
+}
+
+// S-052: a shutdown answers also those who wait for a worker that is held, and says that it is late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_answers_for_a_held_worker() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let broker = threaded(holding(&blockade, &gate), 1);
+    let held = opened(&broker, 0, "hold=hold").await;
+    let holds = tokio::spawn(held.call::<i64>("hold", ()));
+    blockade.reached();
+    let late = broker.shutdown(Duration::from_millis(20)).await;
+    assert_eq!(kind(late), ErrorKind::Timeout);
+    assert_eq!(kind(within(holds).await.unwrap()), ErrorKind::Shutdown);
+    blockade.lift();
+    broker.shutdown(TIMEOUT).await.unwrap();
+}
+
+// S-053: the last drop of a broker waits for its threads, but not long for one that is held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drop_waits_for_the_workers_but_not_for_ever() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let fake = waiting_at(&gate);
+    let watch = fake.watch();
+    let broker = threaded(builder(&fake), 2);
+    let waits = open(&broker, "waits", "wait=wait").await;
+    let call = tokio::spawn(waits.call::<()>("wait", ()));
+    gate.arrived(1).await;
+    drop(broker);
+    // No waiting here: the workers are gone.
+    assert_eq!(watch.interpreters(), 0);
+    assert_eq!(kind(within(call).await.unwrap()), ErrorKind::Shutdown);
+
+    let broker = threaded(holding(&blockade, &gate), 1);
+    let held = opened(&broker, 0, "hold=hold").await;
+    let call = tokio::spawn(held.call::<i64>("hold", ()));
+    blockade.reached();
+    let began = std::time::Instant::now();
+    drop(broker);
+    assert!(began.elapsed() < LATE);
+    assert_eq!(kind(within(call).await.unwrap()), ErrorKind::Shutdown);
+}
+
+// S-030: a token ends many calls, wherever they are; one that has come ends what has not begun.
+#[tokio::test(start_paused = true)]
+async fn a_token_cancels_calls() {
+    let gate = Gate::default();
+    let fake = waiting_at(&gate).on("one", |_, _| async { Ok(1.into()) });
+    let watch = fake.watch();
+    inline(builder(&fake), async |broker| {
+        let context = open(&broker, "a", "wait=wait one=one fiber_wait=fiber_wait").await;
+        let token = CancellationToken::new();
+        let cancelled = || token.clone().cancelled_owned();
+        let mut calls: Vec<_> = ["wait", "fiber_wait", "wait"]
+            .map(|name| context.call::<()>(name, ()).cancel_on(cancelled()))
+            .into();
+        for call in &mut calls {
+            start(call).await;
+        }
+        gate.arrived(3).await;
+        // Two signals: the first that comes counts.
+        let (never, came) = (pending(), cancelled());
+        calls.push(context.call::<()>("wait", ()).cancel_on(never).cancel_on(came));
+        let goes_on = context.call::<i64>("one", ()).cancel_on(cancelled());
+        assert_eq!(goes_on.await.unwrap(), 1, "a token that does not come changes nothing");
+        token.cancel();
+        for result in join_all(calls).await {
+            assert_eq!(kind(result), ErrorKind::Cancelled);
+        }
+        let before = broker.stats().totals().calls;
+        let never = context.call::<i64>("one", ()).cancel_on(cancelled());
+        assert_eq!(kind(never.await), ErrorKind::Cancelled);
+        settle().await;
+        let stats = broker.stats();
+        assert_eq!((stats.totals().calls, stats.usage().calls), (before, 0));
+        assert_eq!(stats.totals().kills, 3);
+        let (_sender, signal) = oneshot::channel::<()>();
+        let answered = context.call::<i64>("one", ()).cancel_on(async { drop(signal.await) });
+        assert_eq!(answered.await.unwrap(), 1);
+    })
+    .await;
+    assert_eq!(watch.interpreters(), 0);
+}
+
+// S-053: what the broker tells: each context by its name and worker, what waits, what was done.
+#[tokio::test(start_paused = true)]
+async fn stats_tell_what_is_there() {
+    let gate = Gate::default();
+    let fake = waiting_at(&gate);
+    let limits = Limits::default().deadline(Duration::from_secs(1));
+    inline(builder(&fake).limits(limits), async |broker| {
+        let a = open(&broker, "a", "wait=wait").await;
+        let b = open(&broker, "b", "").await;
+        let mut calls: Vec<_> = (0..3).map(|_| a.call::<()>("wait", ())).collect();
+        for call in &mut calls {
+            start(call).await;
+        }
+        let stats = broker.stats();
+        assert_eq!((stats.queued(), stats.usage().calls), (3, 0));
+        gate.arrived(3).await;
+        settle().await;
+        let stats = broker.stats();
+        let find = |id| stats.contexts.iter().find(|context| context.id == id).unwrap();
+        let (of_a, of_b) = (find(a.id()), find(b.id()));
+        assert_eq!((&*of_a.name, &*of_a.engine, of_a.worker), ("a", "fake", 0));
+        assert_eq!((of_a.usage.calls, of_a.queued, of_b.usage.calls), (3, 0, 0));
+        assert_eq!(of_a.usage, a.usage().await.unwrap());
+        assert_eq!(stats.workers.len(), 1);
+        assert_eq!((stats.workers[0].contexts, stats.workers[0].calls), (2, 2 + 3));
+        assert!(stats.workers[0].slices > 0);
+        gate.open(1);
+        let mut ended = join_all(calls).await;
+        ended.sort_by_key(|result| result.is_err());
+        assert!(ended[0].is_ok());
+        for result in ended.drain(1..) {
+            assert_eq!(kind(result), ErrorKind::Timeout);
+        }
+        settle().await;
+        let stats = broker.stats();
+        assert_eq!((stats.totals().kills, stats.usage().calls), (2, 0));
+        b.close().await;
+        assert_eq!(broker.stats().contexts.len(), 1);
+    })
+    .await;
+}
