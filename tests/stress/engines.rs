@@ -1,0 +1,52 @@
+//! How the stress tests are written in each language: the one table to extend for a further engine.
+
+use calog::{Broker, Context};
+use std::time::Duration;
+
+/// When a context must be at rest after all its calls were answered or given up.
+const REST: Duration = Duration::from_secs(10);
+
+/// What the tests need of a language.
+pub(crate) struct Language {
+    pub(crate) engine: &'static str,
+    /// The script that contexts begin with; `ME` stands for the context's name.
+    kit: &'static str,
+}
+
+const LANGUAGES: &[Language] = &[
+    Language { engine: "lua", kit: include_str!("kit.lua") },
+    Language { engine: "js", kit: include_str!("kit.js") },
+];
+
+/// The languages of all engines.
+pub(crate) fn languages(broker: &Broker) -> Vec<&'static Language> {
+    let row = |engine: &str| {
+        let row = LANGUAGES.iter().find(|language| language.engine == engine);
+        row.unwrap_or_else(|| panic!("the engine `{engine}` has no row in tests/stress/engines.rs"))
+    };
+    broker.engines().map(|(engine, _)| row(engine)).collect()
+}
+
+impl Language {
+    /// A context named `name` with the kit, whose functions are `name.plus` and so on.
+    pub(crate) async fn open(&self, broker: &Broker, name: &str) -> calog::Result<Context> {
+        let context = broker.open(self.engine).name(name).await?;
+        context.eval::<()>(&self.kit.replace("ME", name)).await?;
+        Ok(context)
+    }
+}
+
+/// Waits until nothing is under way in `context`, neither a call nor what calls have left.
+pub(crate) async fn at_rest(context: &Context) {
+    let rest = async {
+        loop {
+            let usage = context.usage().await.unwrap();
+            if (usage.calls, usage.tasks) == (0, 0) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(REST, rest).await;
+    assert!(in_time.is_ok(), "something is left in {context:?}: {:?}", context.usage().await);
+}
