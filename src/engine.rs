@@ -286,6 +286,19 @@ impl dyn Scope + '_ {
         }
     }
 
+    /// May another function of the context be held by others, who hold `held` already?
+    ///
+    /// # Errors
+    /// `memory` if those are as many as there may be.
+    pub fn check_handles(&self, held: usize) -> Result<()> {
+        let most = self.limits().handles;
+        if held < most {
+            return Ok(());
+        }
+        let message = format!("others hold {most} functions of the context: no more may leave it");
+        Err(Error::new(ErrorKind::Memory, message))
+    }
+
     /// `expose(name, value)`, as a script calls it.
     pub fn run_expose(&self, args: &mut [Value]) -> Step {
         let [Value::String(name), value] = args else {

@@ -11,6 +11,10 @@ use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::Poll,
 };
 use tokio::sync::oneshot;
@@ -28,17 +32,30 @@ enum Event {
 
 /// The queue between scripts and the host.
 ///
-/// Calls in it are bounded by the calls in flight, since a script waits for its host call. Failures
-/// of posted calls wait until the host pumps.
+/// Calls in it are bounded by the calls in flight, since a script waits for its host call. Of the
+/// failures of posted calls, some wait until the host pumps.
 pub(crate) struct Queue {
     sender: async_channel::Sender<Event>,
     receiver: async_channel::Receiver<Event>,
+    failures: Arc<Failures>,
 }
+
+/// Failures that the host has not been told of yet.
+#[derive(Default)]
+struct Failures {
+    waiting: AtomicUsize,
+    /// Those that were more than may wait.
+    dropped: AtomicUsize,
+}
+
+/// How many failures wait for the pump at the most. A host that does not pump must not be filled up
+/// by scripts that fail, and the first failures tell more than the last.
+const MOST_FAILURES: usize = 1024;
 
 impl Default for Queue {
     fn default() -> Self {
         let (sender, receiver) = async_channel::unbounded();
-        Self { sender, receiver }
+        Self { sender, receiver, failures: Arc::default() }
     }
 }
 
@@ -60,8 +77,15 @@ impl Queue {
 
     /// Hands failures over to the pump.
     pub(crate) fn failures(&self) -> Box<dyn Fn(Failure) + Send + Sync> {
-        let queue = self.sender.clone();
-        Box::new(move |failure| drop(queue.try_send(Event::Failed(failure))))
+        let (queue, failures) = (self.sender.clone(), self.failures.clone());
+        Box::new(move |failure| {
+            if failures.waiting.fetch_add(1, Relaxed) < MOST_FAILURES {
+                let _ = queue.try_send(Event::Failed(failure));
+            } else {
+                failures.waiting.fetch_sub(1, Relaxed);
+                failures.dropped.fetch_add(1, Relaxed);
+            }
+        })
     }
 }
 
@@ -92,6 +116,7 @@ pub struct Host {
     tasks: Vec<Task>,
     on_failure: Box<dyn Fn(Failure) + Send + Sync>,
     events: async_channel::Receiver<Event>,
+    failures: Arc<Failures>,
 }
 
 impl fmt::Debug for Host {
@@ -106,11 +131,12 @@ impl Host {
         on_failure: Box<dyn Fn(Failure) + Send + Sync>,
         queue: Queue,
     ) -> Self {
-        Self { tasks, on_failure, events: queue.receiver }
+        Self { tasks, on_failure, events: queue.receiver, failures: queue.failures }
     }
 
     /// Runs what waits now, and returns how much that was. Never blocks; a frame loop calls it once
-    /// a frame. Failures of posted calls are handed to the broker's handler here, and only here.
+    /// a frame. Failures of posted calls are handed to the broker's handler here, and only here; of
+    /// those that come between two pumps the first 1,024 and the number of the others.
     pub fn pump(&mut self) -> usize {
         // Only what waits now: a script that calls in a loop must not hold the frame up.
         let waiting = self.events.len();
@@ -154,7 +180,17 @@ impl Host {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Failed(failure) => (self.on_failure)(failure),
+            Event::Failed(failure) => {
+                self.failures.waiting.fetch_sub(1, Relaxed);
+                let context = failure.context.clone();
+                (self.on_failure)(failure);
+                let dropped = self.failures.dropped.swap(0, Relaxed);
+                if dropped > 0 {
+                    let message = format!("{dropped} more failures came before the host pumped");
+                    let error = Error::new(ErrorKind::Busy, message);
+                    (self.on_failure)(Failure { context, error });
+                }
+            }
             // A caller that has given up meanwhile gets no effect it does not know of.
             Event::Call { reply, .. } if reply.is_closed() => {}
             Event::Call { task, caller, mut args, reply } => {

@@ -43,6 +43,9 @@ pub struct Limits {
     /// How many bytes the strings and slots of one crossing value may take together. Default
     /// 64 MiB. Past it: `range`.
     pub value_bytes: usize,
+    /// How many functions of a context others may hold at once, by handles: each keeps the function
+    /// and what it refers to. Default 65,536. Past it, a function cannot leave the context: `memory`.
+    pub handles: usize,
     /// How many calls from the host a context works at or keeps queued at once; further callers
     /// wait for room, or get `busy` from [`try_call`](crate::Context::try_call). Default 4,096:
     /// each one that waits holds a stack of a few KiB. Calls from other contexts are always
@@ -61,6 +64,7 @@ impl Default for Limits {
             depth: 128,
             value_depth: 64,
             value_bytes: 64 << 20,
+            handles: 65_536,
             concurrent_calls: 4096,
         }
     }
@@ -110,6 +114,12 @@ impl Limits {
     /// Sets [`value_bytes`](Self::value_bytes).
     pub fn value_bytes(mut self, bytes: usize) -> Self {
         self.value_bytes = bytes;
+        self
+    }
+
+    /// Sets [`handles`](Self::handles).
+    pub fn handles(mut self, handles: usize) -> Self {
+        self.handles = handles;
         self
     }
 

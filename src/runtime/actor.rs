@@ -3,7 +3,7 @@
 use super::{
     background::Background,
     context::Address,
-    mailbox::{Control, Message, Reply, Request, Work, ended},
+    mailbox::{Control, Message, Reply, Request, Room, Work, ended},
     stats::Usage,
 };
 use crate::{
@@ -23,10 +23,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{self, Sleep, sleep_until},
-};
+use tokio::time::{self, Sleep, sleep_until};
 use tracing::Span;
 
 /// Runs a context until it is stopped, then answers all that is left. When the future is dropped
@@ -179,7 +176,7 @@ struct Running {
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Room>,
 }
 
 impl Running {

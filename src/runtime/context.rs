@@ -3,7 +3,7 @@
 use super::{
     Failure, Output, Shared,
     background::Background,
-    mailbox::{Control, Mailbox, Reply, Request, Work},
+    mailbox::{Control, Mailbox, Reply, Request, Room, Work, bytes_of},
     stats::{Gauges, Usage},
     unresponsive,
     waiting::GaveUp,
@@ -22,6 +22,7 @@ use crate::{
 };
 use futures::future::{BoxFuture, LocalBoxFuture};
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -32,7 +33,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot, watch},
+    sync::{oneshot, watch},
     time::{Instant, sleep_until},
 };
 use tracing::Span;
@@ -93,7 +94,10 @@ impl Address {
             broker: shared.token(),
             value_bytes: settings.limits.value_bytes,
         };
-        let mailbox = Mailbox::new(settings.limits.concurrent_calls);
+        let limits = &settings.limits;
+        // A value that fits must find room.
+        let most_bytes = limits.memory_bytes.max(limits.value_bytes);
+        let mailbox = Mailbox::new(limits.concurrent_calls, most_bytes);
         let (ended, gauges) = (watch::Sender::new(false), Gauges::default());
         Arc::new(Self { caller, settings, mailbox, shared, ended, worker, gauges })
     }
@@ -118,15 +122,17 @@ impl Address {
         let Some(chain) = Chain::current() else {
             let root = self.shared.root();
             let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
+            let bytes = work.bytes();
             let room = match chain.deadline {
-                _ if !patient => self.mailbox.try_room()?,
+                _ if !patient => self.mailbox.try_room(bytes)?,
                 None => {
-                    let room = self.worker.wait(None, self.mailbox.room());
+                    let room = self.worker.wait(None, self.mailbox.room(bytes));
                     room.await.map_err(|_| unresponsive())??
                 }
                 Some(at) => {
                     let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
-                    tokio::time::timeout_at(at, self.mailbox.room()).await.map_err(late)??
+                    let room = self.mailbox.room(bytes);
+                    tokio::time::timeout_at(at, room).await.map_err(late)??
                 }
             };
             return self.send(work, chain, None, Some(room)).await;
@@ -141,7 +147,7 @@ impl Address {
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        room: Option<OwnedSemaphorePermit>,
+        room: Option<Room>,
     ) -> Result<Value> {
         if self.worker.is_stuck() {
             return Err(unresponsive());
@@ -226,7 +232,7 @@ impl Address {
         if self.worker.is_stuck() {
             return Err(unresponsive());
         }
-        let room = Some(self.mailbox.try_room()?);
+        let room = Some(self.mailbox.try_room(work.bytes())?);
         let (chain, inherited, reply) = (self.shared.root(), None, Reply::Nobody);
         let span = self.span(&work, chain);
         self.mailbox.request(Request { work, chain, inherited, reply, room, span })
@@ -320,11 +326,40 @@ impl Owner for Address {
 pub(crate) struct ContextScope {
     address: Arc<Address>,
     background: Rc<Background>,
+    /// What the arguments of calls take that its scripts wait for.
+    sent_bytes: Rc<Cell<usize>>,
+}
+
+/// From how many bytes on the arguments of a call are counted.
+const COUNTED_FROM: usize = 1024;
+
+/// The arguments of one call, as long as it is not answered.
+struct Sent(Rc<Cell<usize>>, usize);
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - self.1);
+    }
 }
 
 impl ContextScope {
     pub(crate) fn new(address: Arc<Address>, background: Rc<Background>) -> Self {
-        Self { address, background }
+        Self { address, background, sent_bytes: Rc::default() }
+    }
+
+    /// Counts arguments that take `bytes`, until the result is dropped.
+    ///
+    /// # Errors
+    /// `memory` if those of all calls together would take more than the context may hold.
+    fn count_sent(&self, bytes: usize) -> Result<Sent> {
+        let (before, most) = (self.sent_bytes.get(), self.limits().memory_bytes);
+        let after = before.saturating_add(bytes);
+        if after > most.max(self.limits().value_bytes) {
+            let message = format!("the arguments of waiting calls would take {after} bytes");
+            return Err(Error::new(ErrorKind::Memory, message));
+        }
+        self.sent_bytes.set(after);
+        Ok(Sent(self.sent_bytes.clone(), bytes))
     }
 }
 
@@ -344,22 +379,9 @@ impl ContextScope {
         };
         Err(Error::new(kind, message))
     }
-}
 
-impl Scope for ContextScope {
-    fn id(&self) -> ContextId {
-        self.address.id()
-    }
-
-    fn epoch(&self) -> u64 {
-        self.address.shared.directory.epoch()
-    }
-
-    fn resolve(&self, name: &str) -> Option<Resolved> {
-        self.address.shared.directory.resolve(name)
-    }
-
-    fn call(&self, callee: &Callee, args: &mut [Value]) -> Step {
+    /// What a script calls, begun.
+    fn begin(&self, callee: &Callee, args: &mut [Value]) -> Step {
         let function = match callee {
             Callee::Native(native) => return native.call(&self.address.caller, args),
             Callee::Function(function) => function.clone(),
@@ -380,6 +402,38 @@ impl Scope for ContextScope {
         };
         let args = args.iter_mut().map(std::mem::take).collect();
         Step::Wait(function.call_raw(args))
+    }
+}
+
+impl Scope for ContextScope {
+    fn id(&self) -> ContextId {
+        self.address.id()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.address.shared.directory.epoch()
+    }
+
+    fn resolve(&self, name: &str) -> Option<Resolved> {
+        self.address.shared.directory.resolve(name)
+    }
+
+    fn call(&self, callee: &Callee, args: &mut [Value]) -> Step {
+        let bytes = bytes_of(args);
+        if bytes < COUNTED_FROM {
+            return self.begin(callee, args);
+        }
+        let sent = match self.count_sent(bytes) {
+            Ok(sent) => sent,
+            Err(error) => return Step::Ready(Err(error)),
+        };
+        match self.begin(callee, args) {
+            Step::Wait(operation) => Step::Wait(Box::pin(async move {
+                let _sent = sent;
+                operation.await
+            })),
+            ready @ Step::Ready(_) => ready,
+        }
     }
 
     fn function(&self, key: u64) -> Function {

@@ -38,6 +38,26 @@ pub(crate) enum Work {
     Call(Function, Vec<Value>),
 }
 
+impl Work {
+    /// What of it has to be held in Rust until the call begins, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Load(source) => source.text.len(),
+            Self::Call(_, args) => bytes_of(args),
+        }
+    }
+}
+
+/// What `values` take beyond their own slots, in bytes.
+pub(crate) fn bytes_of(values: &[Value]) -> usize {
+    let bytes = |value: &Value| match value {
+        Value::String(bytes) => bytes.len(),
+        Value::Aggregate(_) => value.size_bytes(),
+        _ => 0,
+    };
+    values.iter().map(bytes).fold(0, usize::saturating_add)
+}
+
 /// Where the answer goes.
 pub(crate) enum Reply {
     /// To a caller that waits; it gives the call up by dropping the receiver.
@@ -53,8 +73,8 @@ pub(crate) struct Request {
     /// The deadline that a timer further up the chain already watches.
     pub(crate) inherited: Option<Instant>,
     pub(crate) reply: Reply,
-    /// The room that a call from the host takes until it has ended.
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    /// What a call from the host takes; one from a context needs none.
+    pub(crate) room: Option<Room>,
     /// What tracing shows of the call, below whatever its caller was in.
     pub(crate) span: Span,
 }
@@ -67,7 +87,16 @@ pub(crate) enum Message {
 pub(crate) struct Mailbox {
     lanes: Mutex<Lanes>,
     /// Room for calls from the host.
-    room: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    /// Room for what they bring along, in KiB.
+    kilobytes: Arc<Semaphore>,
+    most_kilobytes: u32,
+}
+
+/// The room that a call from the host takes until it has ended.
+pub(crate) struct Room {
+    _call: OwnedSemaphorePermit,
+    _kilobytes: Option<OwnedSemaphorePermit>,
 }
 
 struct Lanes {
@@ -89,11 +118,23 @@ pub(crate) fn ended(reason: ErrorKind) -> Error {
 }
 
 impl Mailbox {
-    pub(crate) fn new(concurrent_calls: usize) -> Self {
+    /// With room for so many calls from the host, which bring so many bytes along.
+    pub(crate) fn new(calls: usize, bytes: usize) -> Self {
         let lanes =
             Lanes { control: VecDeque::new(), work: VecDeque::new(), waker: None, closed: None };
-        let most = concurrent_calls.clamp(1, Semaphore::MAX_PERMITS);
-        Self { lanes: Mutex::new(lanes), room: Arc::new(Semaphore::new(most)) }
+        let room = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+        let most_kilobytes = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).max(1);
+        Self {
+            lanes: Mutex::new(lanes),
+            calls: room(calls),
+            kilobytes: room(most_kilobytes as usize),
+            most_kilobytes,
+        }
+    }
+
+    /// What takes less than one is not counted; what takes more than there are waits for all.
+    fn kilobytes(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes / 1024).unwrap_or(u32::MAX).min(self.most_kilobytes)
     }
 
     /// A panic under this lock cannot happen in mid-change (only queue operations run), so a
@@ -102,23 +143,39 @@ impl Mailbox {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room for a call from the host.
-    pub(crate) async fn room(&self) -> Result<OwnedSemaphorePermit> {
-        match self.room.clone().acquire_owned().await {
-            Ok(room) => Ok(room),
-            Err(_) => Err(self.why_closed()),
-        }
+    /// Waits for room for a call from the host that brings `bytes` along.
+    pub(crate) async fn room(&self, bytes: usize) -> Result<Room> {
+        let closed = |_| self.why_closed();
+        let call = self.calls.clone().acquire_owned().await.map_err(closed)?;
+        let kilobytes = match self.kilobytes(bytes) {
+            0 => None,
+            some => {
+                let room = self.kilobytes.clone().acquire_many_owned(some);
+                Some(room.await.map_err(closed)?)
+            }
+        };
+        Ok(Room { _call: call, _kilobytes: kilobytes })
     }
 
-    /// Room for a call from the host, if there is some now.
-    pub(crate) fn try_room(&self) -> Result<OwnedSemaphorePermit> {
-        match self.room.clone().try_acquire_owned() {
-            Ok(room) => Ok(room),
-            Err(TryAcquireError::Closed) => Err(self.why_closed()),
-            Err(TryAcquireError::NoPermits) => {
-                Err(Error::new(ErrorKind::Busy, "the context has its fill of calls"))
+    /// Room for a call from the host that brings `bytes` along, if there is some now.
+    pub(crate) fn try_room(&self, bytes: usize) -> Result<Room> {
+        let refused = |what: &'static str| {
+            move |error| match error {
+                TryAcquireError::Closed => self.why_closed(),
+                TryAcquireError::NoPermits => {
+                    Error::new(ErrorKind::Busy, format!("the context has its fill of {what}"))
+                }
             }
-        }
+        };
+        let call = self.calls.clone().try_acquire_owned().map_err(refused("calls"))?;
+        let kilobytes = match self.kilobytes(bytes) {
+            0 => None,
+            some => {
+                let room = self.kilobytes.clone().try_acquire_many_owned(some);
+                Some(room.map_err(refused("arguments that wait"))?)
+            }
+        };
+        Ok(Room { _call: call, _kilobytes: kilobytes })
     }
 
     /// Has the context ended, or begun to answer what is left?
@@ -197,7 +254,8 @@ impl Mailbox {
         let (control, work) = (std::mem::take(&mut lanes.control), std::mem::take(&mut lanes.work));
         lanes.waker = None;
         drop(lanes);
-        self.room.close();
+        self.calls.close();
+        self.kilobytes.close();
         drop(control);
         work
     }

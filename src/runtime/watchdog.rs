@@ -20,6 +20,9 @@ const POKES_PER_SLICE: u32 = 4;
 /// to take some milliseconds, and a script should not wait for its end for seconds.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
+/// The shortest slice, and the shortest wait between two looks.
+const SHORTEST: Duration = Duration::from_micros(100);
+
 /// How much longer than its slice a turn may last before the watchdog answers in the worker's place
 /// those whose deadline has passed. A worker that is only late answers them better itself, with a
 /// trace.
@@ -33,31 +36,36 @@ const HELD_AFTER: Duration = Duration::from_millis(40);
 /// `io` if the system refuses a thread.
 pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
     let (slots, shared) = (Arc::downgrade(slots), shared.clone());
-    let slice = shared.limits.slice.max(Duration::from_micros(100));
-    // A quarter of a slice: a run is at most a quarter too long. While no script runs, it looks
+    let slice = shared.limits.slice.max(SHORTEST);
+    // A quarter of a slice: a run is at most a quarter too short. While no script runs, it looks
     // less often.
-    let tick = (slice / 4).max(Duration::from_micros(100));
+    let tick = (slice / 4).max(SHORTEST);
     let main = move || {
-        let mut seen: Vec<_> =
-            shared.workers.iter().map(|_| SeenWorker::new(Instant::now())).collect();
-        let mut idle = false;
+        let mut looked = Instant::now();
+        let mut seen: Vec<_> = shared.workers.iter().map(|_| SeenWorker::new(looked)).collect();
+        let mut wait = tick;
         loop {
-            std::thread::park_timeout(if idle { tick * 4 } else { tick });
+            std::thread::park_timeout(wait);
             let Some(slots) = slots.upgrade() else { return };
             let now = Instant::now();
-            idle = true;
+            let mut idle = true;
             slots.watch(|&Watched { number, run, turn, poke }| {
                 idle &= run == 0 && turn == 0;
                 let seen = &mut seen[number];
                 // An interrupt that takes long must stay a small part of the whole.
-                let run = seen.runs.is_over(run, slice.max(poke * POKES_PER_SLICE), now);
-                let was_over = seen.turns.is_over(turn, slice, now);
-                Over { run, turn: was_over }
+                let run = seen.runs.is_over(run, slice.max(poke * POKES_PER_SLICE), looked, now);
+                Over { run, turn: seen.turns.is_over(turn, slice, looked, now) }
             });
             drop(slots);
             for (number, seen) in seen.iter_mut().enumerate() {
                 seen.answer(&shared, number, slice, now);
             }
+            let due = seen.iter().flat_map(|seen| [&seen.runs, &seen.turns]);
+            let due = due.filter(|seen| seen.run != 0).map(|seen| seen.due).min();
+            let tick = if idle { tick * 4 } else { tick };
+            wait = due.map_or(tick, |due| tick.min(due.saturating_duration_since(now)));
+            wait = wait.max(SHORTEST);
+            looked = now;
         }
     };
     Ok(std::thread::Builder::new().name("calog-watchdog".into()).spawn(main)?)
@@ -119,14 +127,16 @@ impl Seen {
         Self { run: 0, since: now, wait: Duration::ZERO, due: now }
     }
 
-    /// Is it time to interrupt `run`?
+    /// Is it time to interrupt `run`? The look before this one was at `looked`.
     ///
-    /// An interrupt may find the interpreter where it cannot be poked, so it is repeated, but ever
-    /// more rarely: with deep recursion the poke itself takes long (it walks all frames), and
-    /// interrupts that come faster than they end would leave no time for the script.
-    fn is_over(&mut self, run: u64, slice: Duration, now: Instant) -> bool {
+    /// A run that is new may have begun right after the last look: it is better too short than too
+    /// long, since its neighbours wait. An interrupt may find the interpreter where it cannot be
+    /// poked, so it is repeated, but ever more rarely: with deep recursion the poke itself takes long
+    /// (it walks all frames), and interrupts that come faster than they end would leave no time for
+    /// the script.
+    fn is_over(&mut self, run: u64, slice: Duration, looked: Instant, now: Instant) -> bool {
         if self.run != run {
-            *self = Self { run, since: now, wait: slice, due: now + slice };
+            *self = Self { run, since: now, wait: slice, due: looked + slice };
         }
         let over = run != 0 && now >= self.due;
         if over {

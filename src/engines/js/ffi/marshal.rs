@@ -169,7 +169,7 @@ impl Reader<'_> {
             {
                 return Ok(Value::Function(function.clone()));
             }
-            return Ok(Value::Function(self.state.reference(self.js().share(value))));
+            return Ok(Value::Function(self.state.reference(self.js().share(value))?));
         }
         let this = address(value);
         if self.ancestors.contains(&this) {

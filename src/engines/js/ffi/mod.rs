@@ -317,9 +317,10 @@ impl State {
     }
 
     /// A handle for a function of this context.
-    fn reference(&self, function: Val) -> Function {
+    fn reference(&self, function: Val) -> Result<Function> {
+        self.scope().check_handles(self.handles())?;
         let key = self.handles.borrow_mut().insert(function);
-        self.scope().function(key)
+        Ok(self.scope().function(key))
     }
 
     pub(super) fn release(&self, key: u64) {

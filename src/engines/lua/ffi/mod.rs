@@ -301,6 +301,7 @@ impl State {
     /// # Safety
     /// `l` must be a live thread of this state with room for two more, and `index` absolute.
     unsafe fn reference(&self, l: L, index: c_int) -> Result<Function> {
+        self.scope.check_handles(self.handles.get())?;
         // SAFETY: room is the caller's promise; `take_reference` raises only inside the protected
         // call.
         let key = unsafe {
