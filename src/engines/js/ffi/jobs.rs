@@ -164,6 +164,7 @@ impl State {
     pub(super) fn run_jobs(&self, owner: &Rc<Owner>, doomed: bool) {
         if doomed {
             fiber::doom();
+            self.counter.hurry_if_dying();
         }
         let mut left = if doomed { DOOMED_BATCH } else { BATCH };
         while left > 0 {
@@ -181,9 +182,13 @@ impl State {
             with_call(|call| call.loads.set(false));
             let is_end = with_call(|call| call.ended.take()).unwrap_or(false);
             if ran < 0 || is_end {
+                // Told before its trace is read, since reading may give others a turn, and what waits
+                // for the promises that the job has left must not hear of those first.
+                let is_told = is_end && owner.fail(&out_of_memory());
                 let error = if ran < 0 { failure::take(self, Thrown) } else { out_of_memory() };
-                let is_told = is_end && owner.fail(&error);
-                if !is_told && !fiber::dying() {
+                if is_told {
+                    owner.fail(&error);
+                } else if !fiber::dying() {
                     self.scope().report(error);
                 }
                 if is_end {

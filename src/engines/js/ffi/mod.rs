@@ -16,6 +16,7 @@
 mod entries;
 mod failure;
 mod handles;
+mod interrupt;
 mod jobs;
 mod lookup;
 mod marshal;
@@ -40,12 +41,12 @@ use crate::{
     native::Caller,
     value::Function,
 };
+use interrupt::Counter;
 use memory::Meter;
 use rquickjs_sys::*;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    ffi::{c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     rc::{Rc, Weak},
@@ -110,6 +111,7 @@ pub(super) struct State {
     /// The property that ties a JavaScript error to the error of calog that it stands for.
     error_key: Atom,
     classes: Classes,
+    counter: Counter,
     js: Js,
     quick: Quick,
 }
@@ -164,20 +166,6 @@ struct Call {
     body: Cell<Option<*mut dyn FnMut()>>,
 }
 
-impl Call {
-    /// Does the runtime hold more than its limit, also when what nothing refers to is freed? The
-    /// running script is ended then.
-    fn exceeds_memory(&self, runtime: *mut JSRuntime) -> bool {
-        if !self.meter.is_over() {
-            return false;
-        }
-        // SAFETY: the runtime polls between two steps of a script, where it collects by itself as
-        // well.
-        unsafe { JS_RunGC(runtime) };
-        self.meter.is_over()
-    }
-}
-
 /// Runs `f` with the call of the running fiber.
 fn with_call<R>(f: impl FnOnce(&Call) -> R) -> Option<R> {
     fiber::with_current(|control| {
@@ -217,9 +205,9 @@ impl State {
             let base = run::base(js)?;
             let trace_of = failure::trace_getter(js)?;
             let error_key = failure::key(js)?;
-            Ok((base, trace_of, error_key))
+            Ok((base, trace_of, error_key, Counter::find(js)?))
         };
-        let (base, trace_of, error_key) = parts().map_err(|_| {
+        let (base, trace_of, error_key, counter) = parts().map_err(|_| {
             drop(js.catch());
             out_of_memory()
         })?;
@@ -250,6 +238,7 @@ impl State {
             trace_of,
             error_key,
             classes,
+            counter,
             js,
             quick,
         });
@@ -267,9 +256,9 @@ impl State {
     /// Sets up what the state needs to be there for.
     fn install(&self) -> value::Outcome<()> {
         let runtime = self.js.runtime();
+        self.counter.watch(runtime);
         // SAFETY: the callbacks find the state through the context; they live for the program.
         unsafe {
-            JS_SetInterruptHandler(runtime, Some(interrupt), std::ptr::null_mut());
             JS_SetHostPromiseRejectionTracker(
                 runtime,
                 Some(promise::on_rejection),
@@ -344,9 +333,10 @@ impl State {
     }
 
     /// Tells QuickJS where the running fiber's stack ends: at the begin of a fiber, and after
-    /// whatever may have suspended it, since others ran meanwhile.
+    /// whatever may have suspended it, since others ran meanwhile, or the call is to end now.
     fn repair_stack(&self) {
         repair_stack(self.js.runtime());
+        self.counter.hurry_if_dying();
     }
 }
 
@@ -369,17 +359,6 @@ impl Drop for State {
         // A fiber that could not be ended has its frames in the runtime for ever.
         self.quick.leaked.set(self.nest.depth() > 0);
     }
-}
-
-/// Polled by QuickJS every 10,000 branches and calls: 1 ends the script beyond catching.
-unsafe extern "C" fn interrupt(runtime: *mut JSRuntime, _: *mut c_void) -> c_int {
-    if with_call(|call| call.exceeds_memory(runtime)).unwrap_or(false) {
-        with_call(|call| call.ended.set(true));
-        return 1;
-    }
-    let goes_on = fiber::checkpoint();
-    repair_stack(runtime);
-    (!goes_on).into()
 }
 
 /// Runs a callback of QuickJS: a panic is thrown as an error, and a failure is too.

@@ -120,7 +120,10 @@ impl State {
         };
         let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
         tag(&raw const call);
+        // SAFETY: the context lives as long as `self`, and the target is taken back below.
+        let outer = fiber::running(unsafe { self.counter.target() });
         let result = self.js.call(&self.base, &self.js.undefined(), &[]);
+        fiber::running(outer);
         tag(ptr::null());
         let result = result.map(drop).map_err(|thrown| failure::take(self, thrown));
         if call.ended.get() && result.is_ok() { Err(out_of_memory()) } else { result }
