@@ -1,6 +1,7 @@
 //! How the stress tests are written in each language: the one table to extend for a further engine.
 
-use calog::{Broker, Context};
+use crate::runaways::{self, Runaway};
+use calog::{Broker, Context, Open};
 use std::time::Duration;
 
 /// When a context must be at rest after all its calls were answered or given up.
@@ -11,11 +12,12 @@ pub(crate) struct Language {
     pub(crate) engine: &'static str,
     /// The script that contexts begin with; `ME` stands for the context's name.
     kit: &'static str,
+    pub(crate) runaways: &'static [Runaway],
 }
 
 const LANGUAGES: &[Language] = &[
-    Language { engine: "lua", kit: include_str!("kit.lua") },
-    Language { engine: "js", kit: include_str!("kit.js") },
+    Language { engine: "lua", kit: include_str!("kit.lua"), runaways: runaways::lua::RUNAWAYS },
+    Language { engine: "js", kit: include_str!("kit.js"), runaways: runaways::js::RUNAWAYS },
 ];
 
 /// The languages of all engines.
@@ -30,7 +32,21 @@ pub(crate) fn languages(broker: &Broker) -> Vec<&'static Language> {
 impl Language {
     /// A context named `name` with the kit, whose functions are `name.plus` and so on.
     pub(crate) async fn open(&self, broker: &Broker, name: &str) -> calog::Result<Context> {
-        let context = broker.open(self.engine).name(name).await?;
+        self.ready(broker.open(self.engine), name).await
+    }
+
+    /// The same on worker `worker`.
+    pub(crate) async fn open_on(
+        &self,
+        broker: &Broker,
+        name: &str,
+        worker: usize,
+    ) -> calog::Result<Context> {
+        self.ready(broker.open(self.engine).worker(worker), name).await
+    }
+
+    async fn ready(&self, open: Open, name: &str) -> calog::Result<Context> {
+        let context = open.name(name).await?;
         context.eval::<()>(&self.kit.replace("ME", name)).await?;
         Ok(context)
     }

@@ -33,4 +33,11 @@ expose('ME.spins', (n) => {
   ran(n);
   for (;;);
 });
+
+expose('ME.ticks', (number, millis) => {
+  for (;;) {
+    pause(millis);
+    tick(number);
+  }
+});
 null

@@ -34,3 +34,10 @@ expose('ME.spins', function(n)
   ran(n)
   while true do end
 end)
+
+expose('ME.ticks', function(number, millis)
+  while true do
+    pause(millis)
+    tick(number)
+  end
+end)

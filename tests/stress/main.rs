@@ -17,3 +17,4 @@ mod engines;
 mod lost;
 mod random;
 mod resources;
+mod runaways;

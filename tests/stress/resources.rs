@@ -1,6 +1,6 @@
 //! What the process holds, as Linux tells it; nothing elsewhere.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 pub(crate) const MIB: usize = 1 << 20;
 
@@ -29,4 +29,31 @@ fn status(key: &str) -> Option<usize> {
 /// For people.
 pub(crate) fn mib(bytes: Option<usize>) -> String {
     bytes.map_or("?".into(), |bytes| format!("{} MiB", bytes / MIB))
+}
+
+/// A thread of this process, as the system's scheduler knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Thread(Option<u32>);
+
+impl Thread {
+    /// The newest thread of this name.
+    pub(crate) fn newest(name: &str) -> Self {
+        let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Self(None) };
+        let ids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+        let is_it = |id: &u32| {
+            let comm = fs::read_to_string(format!("/proc/self/task/{id}/comm"));
+            comm.is_ok_and(|comm| comm.trim() == name)
+        };
+        Self(ids.filter(is_it).max())
+    }
+
+    /// For how long, since its begin, the thread could have run but had no processor: what else the
+    /// machine does must not count against it.
+    pub(crate) fn kept_waiting(self) -> Duration {
+        let read = || {
+            let text = fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.0?)).ok()?;
+            Some(Duration::from_nanos(text.split(' ').nth(1)?.parse().ok()?))
+        };
+        read().unwrap_or_default()
+    }
 }
