@@ -47,10 +47,25 @@
 //!   [`from_value`], [`Serde`]). [`Function`] is a handle to a script's function.
 //! - [`Error`] is the one error, with a [kind](ErrorKind) that is the same word in Rust and in scripts.
 //! - [`Host`] is the host's own side, for natives that need `&mut` state or the host's thread.
+//! - [`Stats`] tells what all of it does.
 //! - [`Limits`], [`Permissions`] and [`Fidelity`] say what a context may use and reach, and how strict
 //!   values are.
 //! - [`native`] and [`engine`] are the contracts for Rust functions and for languages; [`fiber`] is how a
 //!   synchronous interpreter waits; [`fidelity`] is how values cross, as a table for each language.
+//!
+//! # When a script misbehaves
+//!
+//! - One that computes is suspended after its [slice](Limits::slice) and its neighbours run; at its
+//!   [deadline](Limits::deadline), or when its caller goes away ([`Call::cancel_on`], a drop), it is
+//!   unwound: `__close` and `finally` have a few milliseconds, then it ends beyond catching.
+//! - One that holds its worker where no interrupt reaches, in a long call into C or in a native that
+//!   blocks, cannot be ended; but those who wait for it are answered: at their deadline with
+//!   `timeout`, and from [`Limits::stuck_after`] on with or without one. New calls get `busy`, and new
+//!   contexts go to other workers, until it responds again.
+//! - What contexts and workers use and do is in [`Broker::stats`]. Each call is a `tracing` span of
+//!   target `calog` and level DEBUG with the fields `context`, `language`, `function`, `chain` and
+//!   `depth`, below whatever its caller was in, also in another context; a call that is ended from
+//!   outside is an event in it, a worker that does not respond is a warning.
 //!
 //! # JavaScript
 //!
