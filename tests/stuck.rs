@@ -269,3 +269,24 @@ async fn stats_tell_what_is_there() {
     })
     .await;
 }
+
+// S-050: a script whose top level holds its worker does not hold whoever loads it.
+#[cfg(feature = "lua")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loading_does_not_wait_for_a_held_worker() {
+    let blockade = Blockade::default();
+    let _lifted = Lifted(blockade.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hold.lua");
+    std::fs::write(&path, "hold()").unwrap();
+    let held = blockade.clone();
+    let broker = Broker::builder().workers(1).native("hold", move || held.block()).build().unwrap();
+    let limits = Limits::default().deadline(Duration::from_millis(100));
+    let began = Instant::now();
+    let loaded = within(broker.load(&path).limits(limits).into_future()).await;
+    assert_eq!(kind(loaded), ErrorKind::Timeout);
+    assert!(began.elapsed() < LATE);
+    blockade.lift();
+    until(&broker, |stats| stats.contexts.is_empty()).await;
+    broker.shutdown(TIMEOUT).await.unwrap();
+}

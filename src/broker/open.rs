@@ -136,7 +136,7 @@ impl Open {
             // Also when this future is dropped: nobody would know the context.
             let unfinished = CloseOnDrop(Some(context.clone()));
             if let Err(error) = context.load(source).await {
-                context.close().await;
+                context.0.give_up().await;
                 return Err(error);
             }
             unfinished.keep();

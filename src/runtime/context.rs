@@ -198,6 +198,9 @@ impl Address {
 
     /// When a call that is sent now should have been answered, also by a worker that is held.
     fn given_up_at(&self, chain: Chain) -> Option<std::time::Instant> {
+        if self.worker.is_here() {
+            return None;
+        }
         let own = self.settings.limits.deadline;
         let own = own.and_then(|limit| Instant::now().checked_add(limit));
         chain.until(own).deadline.map(Instant::into_std)
@@ -255,6 +258,12 @@ impl Address {
         self.mailbox.control(Control::Stop);
         // The sender lives in `self`, so waiting cannot fail.
         let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Asks the context to end, and waits until it has, though not for a worker that is held.
+    pub(crate) async fn give_up(&self) {
+        let now = std::time::Instant::now();
+        let _ = self.worker.wait(Some(now), self.close()).await;
     }
 
     /// Reports the failure of a call that nobody waits for.

@@ -102,6 +102,8 @@ pub(crate) struct Runtime {
     pub(crate) shared: Arc<Shared>,
     /// Those that are not joined yet. Locked while somebody waits for one.
     threads: tokio::sync::Mutex<Threads>,
+    /// Somebody has waited for their end in vain.
+    was_late: AtomicBool,
 }
 
 impl Runtime {
@@ -115,7 +117,8 @@ impl Runtime {
             (0..workers.max(1)).map(|number| Worker::new(number, false)).unzip();
         let shared = Shared::new(parts, workers)?;
         // Before the first thread starts: should a later one fail, the drop ends those that run.
-        let mut runtime = Self { shared, threads: tokio::sync::Mutex::default() };
+        let mut runtime =
+            Self { shared, threads: tokio::sync::Mutex::default(), was_late: false.into() };
         let threads = runtime.threads.get_mut();
         for (worker, jobs) in runtime.shared.workers.iter().zip(jobs) {
             threads.start(worker, jobs, &slots)?;
@@ -132,7 +135,8 @@ impl Runtime {
         let (worker, jobs) = Worker::new(0, true);
         let shared = Shared::new(parts, vec![worker])?;
         drop(local.spawn_local(worker::serve(jobs)));
-        Ok(Self { shared, threads: tokio::sync::Mutex::default() })
+        let threads = tokio::sync::Mutex::default();
+        Ok(Self { shared, threads, was_late: false.into() })
     }
 
     /// Ends everything, and waits for it.
@@ -150,8 +154,10 @@ impl Runtime {
         // Some thirty years stand for a limit that no clock reaches.
         const FAR: Duration = Duration::from_secs(1_000_000_000);
         let until = Instant::now() + limit.min(FAR);
-        let late =
-            |what: &str| Error::new(ErrorKind::Timeout, format!("{what} did not end in time"));
+        let late = |what: &str| {
+            self.was_late.store(true, Ordering::Relaxed);
+            Error::new(ErrorKind::Timeout, format!("{what} did not end in time"))
+        };
         self.shared.closing.store(true, Ordering::SeqCst);
         let closing = Closing(&self.shared);
         let contexts = self.shared.directory.contexts();
@@ -174,7 +180,8 @@ impl Drop for Runtime {
             context.mailbox.control(Control::Stop);
         }
         self.shared.close_workers();
-        if !self.shared.is_worker() {
+        // Once is enough for a worker that is held.
+        if !self.shared.is_worker() && !self.was_late.load(Ordering::Relaxed) {
             self.threads.get_mut().join_blocking(DROP_WAIT);
         }
     }
