@@ -6,6 +6,8 @@
 mod builtin;
 mod ffi;
 mod fidelity;
+mod pattern;
+mod plain;
 
 use crate::{
     engine::{Engine, Interpreter, Overlap, Scope, Source},

@@ -2,7 +2,7 @@
 local write, read_module, module_broken, module_done, module_wait, call_id, is_running = ...
 local tostring, select, type, error, pcall = tostring, select, type, error, pcall
 local concat = table.concat
-local stock_load = load
+local load = load
 
 function print(...)
   local n = select('#', ...)
@@ -14,15 +14,6 @@ function print(...)
   local words = {...}
   for i = 1, n do words[i] = tostring(words[i]) end
   write(concat(words, '\t', 1, n))
-end
-
--- Text only: a binary chunk could break the interpreter's memory.
-function load(chunk, name, mode, ...)
-  if mode ~= nil and mode ~= 't' and mode ~= 'bt' then
-    return nil, 'only text chunks are loaded'
-  end
-  if select('#', ...) > 0 then return stock_load(chunk, name, 't', (...)) end
-  return stock_load(chunk, name, 't')
 end
 
 local loaded, loading, waits = {}, {}, {}
@@ -55,7 +46,7 @@ function require(name)
   loading[name] = me
   local ok, result = pcall(function()
     local module = read_module(name)
-    local chunk, problem = stock_load(module[2], module[1], 't')
+    local chunk, problem = load(module[2], module[1], 't')
     if not chunk then module_broken(module[1], problem) end
     return chunk(name, module[1])
   end)

@@ -5,20 +5,12 @@
 
 use super::{
     L, hook,
-    library::{replace, stock},
+    library::{luaL_typeerror, replace, stock},
     with_call,
 };
 use crate::fiber;
 use mlua::ffi::*;
-use std::{
-    ffi::{c_char, c_int},
-    mem, ptr,
-};
-
-unsafe extern "C-unwind" {
-    /// lauxlib.h of Lua 5.4, which mlua's bindings leave out.
-    fn luaL_typeerror(l: L, argument: c_int, expected: *const c_char) -> c_int;
-}
+use std::{ffi::c_int, mem, ptr};
 
 /// Runs `f` while `co` is the running Lua thread. Never raises if `f` does not.
 unsafe fn switch(l: L, co: L, f: impl FnOnce() -> c_int) -> c_int {

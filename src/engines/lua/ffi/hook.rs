@@ -48,10 +48,34 @@ pub(super) unsafe extern "C-unwind" fn hook(l: L, _: *mut lua_Debug) {
                 }
             }
         }
+        end(l);
+    }
+}
+
+/// Raises what ends a call.
+///
+/// # Safety
+/// `l` must be live, in a protected call.
+pub(super) unsafe fn end(l: L) -> ! {
+    // SAFETY: the caller's promise; nothing here has a destructor.
+    unsafe {
         rearm(l);
         with_call(|call| call.hook_raised.set(true));
         lua_pushstring(l, c"cancelled".as_ptr());
-        lua_error(l);
+        lua_error(l)
+    }
+}
+
+/// A point at which a function of the library that loops may be interrupted: suspends if the slice
+/// is over, raises if the call is to end.
+///
+/// # Safety
+/// As for [`end`], and what holds for a hook: no frame above the protected call has anything to
+/// drop, and what the caller reads meanwhile lies on the stack of `l`.
+pub(super) unsafe fn checkpoint(l: L) {
+    if !fiber::checkpoint() {
+        // SAFETY: the caller's promise.
+        unsafe { end(l) }
     }
 }
 

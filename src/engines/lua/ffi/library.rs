@@ -1,13 +1,18 @@
-//! Library functions that stand in front of the stock ones, where those could hold a worker for
-//! ever: what loops in C, or runs with hooks off, is out of the reach of every interrupt.
+//! Library functions that stand in front of the stock ones, where those could hold a worker: what
+//! loops in C, or runs with hooks off, is out of the reach of every interrupt.
 
-use super::L;
+use super::{L, hook};
 use crate::fiber;
 use mlua::ffi::*;
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, c_char, c_int, c_void},
     ptr,
 };
+
+unsafe extern "C-unwind" {
+    /// lauxlib.h of Lua 5.4, which mlua's bindings leave out.
+    pub(super) fn luaL_typeerror(l: L, argument: c_int, expected: *const c_char) -> c_int;
+}
 
 /// `xpcall`, whose handler runs with hooks off after an error that a hook raised.
 unsafe extern "C-unwind" fn xpcall(l: L) -> c_int {
@@ -52,58 +57,84 @@ unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
     }
 }
 
-/// The most elements that one call of a table function may move. They loop in C, where no interrupt
-/// reaches; with large indexes they would do so for ever.
-const MOST_MOVED: lua_Integer = 1 << 24;
+/// Bytes of a text that the compiler gets between two checkpoints. What it makes of them may take
+/// time that grows with what was there before, so they are few.
+const PIECE: usize = 256;
 
-/// Raises if elements `first` to `last` are too many to move.
-unsafe fn check_move(l: L, first: lua_Integer, last: lua_Integer) {
-    // SAFETY: `l` is live; nothing here has a destructor.
+/// `load`, whose text is compiled piece by piece. Text only: a binary chunk could break the
+/// interpreter's memory.
+unsafe extern "C-unwind" fn load(l: L) -> c_int {
+    // SAFETY: called by Lua; upvalue 1 is the stock function. Text and name lie on the stack.
     unsafe {
-        if last.saturating_sub(first) > MOST_MOVED {
-            luaL_error(l, c"too many elements to move".as_ptr());
+        let mode = luaL_optlstring(l, 3, c"bt".as_ptr(), ptr::null_mut());
+        if ![c"t", c"bt"].contains(&CStr::from_ptr(mode)) {
+            lua_pushnil(l);
+            lua_pushstring(l, c"only text chunks are loaded".as_ptr());
+            return 2;
+        }
+        if lua_isstring(l, 1) == 0 {
+            lua_settop(l, lua_gettop(l).max(3));
+            lua_pushstring(l, c"t".as_ptr());
+            lua_replace(l, 3);
+            return stock(l);
+        }
+        let mut length = 0;
+        let text = lua_tolstring(l, 1, &raw mut length);
+        let name = luaL_optlstring(l, 2, text, ptr::null_mut());
+        let has_environment = lua_type(l, 4) != LUA_TNONE;
+        if compile(l, text, length, name) != LUA_OK {
+            lua_pushnil(l);
+            lua_insert(l, -2);
+            return 2;
+        }
+        if has_environment {
+            lua_pushvalue(l, 4);
+            if lua_setupvalue(l, -2, 1).is_null() {
+                lua_settop(l, -2);
+            }
         }
     }
+    1
 }
 
-unsafe extern "C-unwind" fn table_move(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
-    unsafe {
-        let number = |index| lua_tointegerx(l, index, ptr::null_mut());
-        check_move(l, number(2), number(3));
-        stock(l)
-    }
+/// What is left of a text.
+struct Pieces {
+    start: *const c_char,
+    length: usize,
 }
 
-/// `table.insert`, `remove` and `sort` loop over the length, which a `__len` or a few large indexes
-/// can make up. To append, as `insert(t, value)` and `remove(t)` do at the end, takes no loop.
-unsafe extern "C-unwind" fn table_loop(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types, and upvalue 2
-    // is from how many arguments on it loops.
-    unsafe {
-        let loops_from = lua_tointegerx(l, lua_upvalueindex(2), ptr::null_mut());
-        if lua_type(l, 1) == LUA_TTABLE && lua_Integer::from(lua_gettop(l)) >= loops_from {
-            lua_len(l, 1);
-            let length = lua_tointegerx(l, -1, ptr::null_mut());
-            lua_settop(l, -2);
-            check_move(l, 0, length);
-        }
-        stock(l)
-    }
+/// Compiles a text, which is not bytecode, and pushes the function or the error.
+///
+/// # Safety
+/// `l` must be live, in a protected call; `text` must be there for `length` bytes meanwhile, also
+/// while the fiber is suspended.
+pub(super) unsafe fn compile(
+    l: L,
+    text: *const c_char,
+    length: usize,
+    name: *const c_char,
+) -> c_int {
+    let mut pieces = Pieces { start: text, length };
+    // SAFETY: the caller's promise. The compiler runs protected, so `pieces` outlives it.
+    unsafe { lua_load(l, next_piece, (&raw mut pieces).cast(), name, c"t".as_ptr()) }
 }
 
-/// `string.rep`: of nothing, however often, is nothing; the stock function would loop.
-unsafe extern "C-unwind" fn string_rep(l: L) -> c_int {
-    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
+/// What the compiler asks for more. Raises if the call is to end.
+unsafe extern "C-unwind" fn next_piece(
+    l: L,
+    pieces: *mut c_void,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: only `compile` passes it on, with its own pieces. The compiler's frames are C, and
+    // it may suspend here as it may in a reader of the script.
     unsafe {
-        let is_empty = |index| lua_type(l, index) == LUA_TSTRING && lua_rawlen(l, index) == 0;
-        // What has no count is the stock function's to refuse.
-        let counted = lua_isnumber(l, 2) != 0;
-        if counted && is_empty(1) && (lua_type(l, 3) <= LUA_TNIL || is_empty(3)) {
-            lua_pushvalue(l, 1);
-            return 1;
-        }
-        stock(l)
+        hook::checkpoint(l);
+        let pieces = &mut *pieces.cast::<Pieces>();
+        let start = pieces.start;
+        *length = pieces.length.min(PIECE);
+        pieces.start = start.add(*length);
+        pieces.length -= *length;
+        start
     }
 }
 
@@ -129,6 +160,15 @@ pub(super) unsafe fn replace(l: L, name: &CStr, function: lua_CFunction) {
     }
 }
 
+/// Puts `function` into field `name` of the table on top. Raises (memory).
+pub(super) unsafe fn put(l: L, name: &CStr, function: lua_CFunction) {
+    // SAFETY: run by `install`, protected.
+    unsafe {
+        lua_pushcclosure(l, function, 0);
+        lua_setfield(l, -2, name.as_ptr());
+    }
+}
+
 /// Replaces the stock functions. Raises (memory).
 pub(super) unsafe fn install(l: L) {
     // SAFETY: run once by `open`, protected, before any script.
@@ -136,17 +176,7 @@ pub(super) unsafe fn install(l: L) {
         lua_pushglobaltable(l);
         replace(l, c"xpcall", xpcall);
         replace(l, c"setmetatable", setmetatable);
-        lua_getfield(l, -1, c"table".as_ptr());
-        replace(l, c"move", table_move);
-        for (name, loops_from) in [(c"insert", 3), (c"remove", 2), (c"sort", 1)] {
-            lua_getfield(l, -1, name.as_ptr());
-            lua_pushinteger(l, loops_from);
-            lua_pushcclosure(l, table_loop, 2);
-            lua_setfield(l, -2, name.as_ptr());
-        }
+        replace(l, c"load", load);
         lua_settop(l, -2);
-        lua_getfield(l, -1, c"string".as_ptr());
-        replace(l, c"rep", string_rep);
-        lua_settop(l, -3);
     }
 }

@@ -24,6 +24,8 @@ mod library;
 mod marshal;
 mod native;
 mod sandbox;
+mod strings;
+mod tables;
 
 pub(super) use failure::syntax_error;
 
@@ -370,8 +372,7 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
         let count = match &call.job {
             Job::Load { source, name, expression } => {
                 let load = |text: &str| {
-                    let (start, name) = (text.as_ptr().cast(), name.as_ptr());
-                    luaL_loadbufferx(l, start, text.len(), name, c"t".as_ptr())
+                    library::compile(l, text.as_ptr().cast(), text.len(), name.as_ptr())
                 };
                 if expression.as_ref().is_none_or(|text| load(text) != LUA_OK) {
                     // If an expression was tried, what is wrong with it is on the stack now.

@@ -1,6 +1,6 @@
 //! Opening a state: an allow-list, since a stock state is no sandbox.
 
-use super::{L, Modules, State, Target, coroutine, failure, library, native};
+use super::{L, Modules, State, Target, coroutine, failure, library, native, strings, tables};
 use crate::{
     engine::Scope,
     engines::lua::builtin::{Builtin, GLOBALS, PRELUDE},
@@ -114,6 +114,8 @@ unsafe fn build(l: L) {
         native::install(l);
         coroutine::install(l);
         library::install(l);
+        strings::install(l);
+        tables::install(l);
         lua_pushglobaltable(l);
         for (name, builtin) in GLOBALS {
             native::push_function(l, || Target::Builtin(builtin));
