@@ -58,6 +58,11 @@ impl Meter {
         !self.lifted.replace(!enforced)
     }
 
+    /// How many bytes the runtime holds.
+    pub(super) fn used(&self) -> usize {
+        self.used.get()
+    }
+
     /// Does the runtime hold more than its limit?
     pub(super) fn is_over(&self) -> bool {
         self.used.get() > self.limit

@@ -18,6 +18,7 @@ mod failure;
 mod handles;
 mod interrupt;
 mod jobs;
+mod library;
 mod lookup;
 mod marshal;
 mod memory;
@@ -42,6 +43,7 @@ use crate::{
     value::Function,
 };
 use interrupt::Counter;
+use library::Library;
 use memory::Meter;
 use rquickjs_sys::*;
 use std::{
@@ -60,9 +62,6 @@ const STACK_MARGIN: usize = fiber::STACK_BYTES / 4;
 
 /// How much stack code may use that runs on no fiber: only what opens the context.
 const OPENING_STACK: usize = 256 << 10;
-
-/// What the library needs changed.
-const PRELUDE: &str = include_str!("../prelude.js");
 
 /// Frames that one context adds to a trace at the most: the innermost ones.
 const MOST_FRAMES: u32 = 32;
@@ -111,6 +110,7 @@ pub(super) struct State {
     /// The property that ties a JavaScript error to the error of calog that it stands for.
     error_key: Atom,
     classes: Classes,
+    library: Library,
     counter: Counter,
     js: Js,
     quick: Quick,
@@ -205,9 +205,10 @@ impl State {
             let base = run::base(js)?;
             let trace_of = failure::trace_getter(js)?;
             let error_key = failure::key(js)?;
-            Ok((base, trace_of, error_key, Counter::find(js)?))
+            let library = Library::install(js, scope.limits().memory_bytes)?;
+            Ok((base, trace_of, error_key, Counter::find(js)?, library))
         };
-        let (base, trace_of, error_key, counter) = parts().map_err(|_| {
+        let (base, trace_of, error_key, counter, library) = parts().map_err(|_| {
             drop(js.catch());
             out_of_memory()
         })?;
@@ -238,6 +239,7 @@ impl State {
             trace_of,
             error_key,
             classes,
+            library,
             counter,
             js,
             quick,
@@ -267,7 +269,6 @@ impl State {
             JS_SetPromiseHook(runtime, Some(promise::on_promise), std::ptr::null_mut());
         }
         module::install(self.js);
-        drop(self.js.eval(PRELUDE, failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?);
         lookup::install(self)
     }
 
@@ -323,13 +324,7 @@ impl State {
     }
 
     pub(super) fn memory(&self) -> usize {
-        // SAFETY: zeroed counters are what the call fills.
-        let usage = unsafe {
-            let mut usage = std::mem::zeroed();
-            JS_ComputeMemoryUsage(self.js.runtime(), &raw mut usage);
-            usage
-        };
-        usize::try_from(usage.malloc_size).unwrap_or(0)
+        self.quick.meter.used()
     }
 
     /// Tells QuickJS where the running fiber's stack ends: at the begin of a fiber, and after
