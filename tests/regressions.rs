@@ -535,3 +535,35 @@ async fn b20_a_call_by_name_that_races_with_the_close_is_dead() {
         assert_eq!(within(caller).await.unwrap(), ErrorKind::Dead);
     }
 }
+
+// B21 C-137: what a call does while it is ended with its worker finds the worker's runtime: a timer
+// that finds none panics.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b21_a_call_that_ends_with_its_worker_still_has_its_runtime() {
+    struct Look(Arc<Mutex<Vec<bool>>>);
+    impl Drop for Look {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push(tokio::runtime::Handle::try_current().is_ok());
+        }
+    }
+    const ROUNDS: usize = 20;
+    let looks = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..ROUNDS {
+        let (gate, seen) = (Gate::default(), looks.clone());
+        let inside = gate.clone();
+        let fake = Fake::new().on("wait", move |_, _| {
+            let (pass, look) = (inside.pass(), Look(seen.clone()));
+            async move {
+                let _look = look;
+                pass.await;
+                Ok(Value::Nil)
+            }
+        });
+        let broker = threaded(builder(&fake), 1);
+        let call = tokio::spawn(open(&broker, "a", "wait").await.call::<()>("wait", ()));
+        gate.arrived(1).await;
+        drop(broker);
+        assert_eq!(kind(within(call).await.unwrap()), ErrorKind::Shutdown);
+    }
+    assert_eq!(*looks.lock().unwrap(), [true; ROUNDS]);
+}

@@ -245,8 +245,11 @@ impl Threads {
             let contexts = LocalSet::new();
             contexts.block_on(&runtime, serve(jobs));
             // Drops what contexts are left, and answers their calls, while still watched: a script
-            // that loops in its handlers is ended by an interrupt.
+            // that loops in its handlers is ended by an interrupt. Its natives may still ask for
+            // the runtime: a timer that finds none panics.
+            let inside = runtime.enter();
             drop(contexts);
+            drop(inside);
             // Not waiting for blocking natives that are still at work: one may hang in the system.
             runtime.shutdown_background();
             let _ = ending.send(());
