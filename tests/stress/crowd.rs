@@ -1,6 +1,6 @@
 //! Ten thousand contexts live at once and call around the ring that they form.
 
-use crate::resources::{MIB, forget_peak, mib, peak, resident};
+use crate::resources::{Held, MIB, forget_peak, mib, peak, resident};
 use calog::Broker;
 use futures::{StreamExt, stream};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ const HANGS: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "stress: ten thousand contexts"]
 async fn ten_thousand_contexts_call_around_a_ring() {
+    let held = Held::now();
     forget_peak();
     let before = resident();
     let broker = Broker::builder().workers(2).build().unwrap();
@@ -78,6 +79,7 @@ async fn ten_thousand_contexts_call_around_a_ring() {
     );
     assert!(broker.contexts().is_empty());
     broker.shutdown(HANGS).await.unwrap();
+    Held::is_all_that_is_left(held).await;
     assert!(opened < LONGEST_OPENING, "opening took {opened:?}");
     assert!(closed < LONGEST_CLOSING, "closing took {closed:?}");
     assert!(peak().is_none_or(|peak| peak < MOST_MEMORY), "the peak was {}", mib(peak()));

@@ -12,12 +12,24 @@ pub(crate) struct Language {
     pub(crate) engine: &'static str,
     /// The script that contexts begin with; `ME` stands for the context's name.
     kit: &'static str,
+    /// A script whose top level waits for ever.
+    pub(crate) holds: &'static str,
     pub(crate) runaways: &'static [Runaway],
 }
 
 const LANGUAGES: &[Language] = &[
-    Language { engine: "lua", kit: include_str!("kit.lua"), runaways: runaways::lua::RUNAWAYS },
-    Language { engine: "js", kit: include_str!("kit.js"), runaways: runaways::js::RUNAWAYS },
+    Language {
+        engine: "lua",
+        kit: include_str!("kit.lua"),
+        holds: "hold()",
+        runaways: runaways::lua::RUNAWAYS,
+    },
+    Language {
+        engine: "js",
+        kit: include_str!("kit.js"),
+        holds: "hold()",
+        runaways: runaways::js::RUNAWAYS,
+    },
 ];
 
 /// The languages of all engines.
@@ -52,12 +64,14 @@ impl Language {
     }
 }
 
-/// Waits until nothing is under way in `context`, neither a call nor what calls have left.
-pub(crate) async fn at_rest(context: &Context) {
+/// Waits until nothing is under way in `context`, neither a call nor what calls have left, and until
+/// others hold no more than `handles` of its functions.
+pub(crate) async fn at_rest(context: &Context, handles: Option<usize>) {
     let rest = async {
         loop {
             let usage = context.usage().await.unwrap();
-            if (usage.calls, usage.tasks) == (0, 0) {
+            let is_released = handles.is_none_or(|handles| usage.handles == handles);
+            if (usage.calls, usage.tasks) == (0, 0) && is_released {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -3,7 +3,7 @@
 use crate::{
     engines::{Language, at_rest, languages},
     random::Random,
-    resources::{MIB, forget_peak, mib, peak},
+    resources::{Held, MIB, forget_peak, mib, peak},
 };
 use calog::{Aggregate, Broker, Context, ErrorKind, Limits, Result, Value};
 use std::{
@@ -192,6 +192,7 @@ impl Town {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "stress: a million calls"]
 async fn a_million_calls_are_answered_while_ten_thousand_contexts_come_and_go() {
+    let held = Held::now();
     forget_peak();
     let start = Instant::now();
     let town = Arc::new(Town::new());
@@ -251,7 +252,7 @@ async fn a_million_calls_are_answered_while_ten_thousand_contexts_come_and_go() 
     assert_eq!(answered, CALLS);
     assert!(opened_all >= CONTEXTS - CALLERS, "only {opened_all} contexts were opened");
     for context in town.broker.contexts() {
-        at_rest(&context).await;
+        at_rest(&context, None).await;
     }
     let twice = town.ran.iter().filter(|ran| ran.load(Relaxed) > 1).count();
     assert_eq!(twice, 0, "calls ran more than once");
@@ -260,6 +261,7 @@ async fn a_million_calls_are_answered_while_ten_thousand_contexts_come_and_go() 
     town.broker.shutdown(LONGEST).await.unwrap();
     assert!(town.broker.contexts().is_empty());
     let took = start.elapsed();
+    Held::is_all_that_is_left(held).await;
     assert!(took < LONGEST, "it took {took:?}");
     assert!(peak().is_none_or(|peak| peak < MOST_MEMORY), "the peak was {}", mib(peak()));
 }

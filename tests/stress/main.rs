@@ -13,8 +13,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crowd;
+mod ends;
 mod engines;
+mod leaks;
 mod lost;
+mod panics;
 mod random;
 mod resources;
 mod runaways;
+mod shutdown;

@@ -1,8 +1,56 @@
 //! What the process holds, as Linux tells it; nothing elsewhere.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 pub(crate) const MIB: usize = 1 << 20;
+
+/// What a test must leave as it found it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    threads: usize,
+    files: usize,
+    /// Ranges of addresses: the stack of a fiber is at least one.
+    mappings: usize,
+}
+
+/// How many ranges of addresses the allocator may keep beyond what it had.
+const KEPT: usize = 150;
+
+/// When threads that were told to end must have ended.
+const ENDED: Duration = Duration::from_secs(15);
+
+impl Held {
+    /// What the process holds now.
+    pub(crate) fn now() -> Option<Self> {
+        let entries = |folder| fs::read_dir(folder).ok().map(Iterator::count);
+        Some(Self {
+            threads: entries("/proc/self/task")?,
+            files: entries("/proc/self/fd")?,
+            mappings: fs::read_to_string("/proc/self/maps").ok()?.lines().count(),
+        })
+    }
+
+    /// Waits until no more is held than was then.
+    pub(crate) async fn is_all_that_is_left(before: Option<Self>) {
+        let Some(before) = before else { return };
+        let start = Instant::now();
+        loop {
+            let Some(now) = Self::now() else { return };
+            let is_over = now.threads <= before.threads
+                && now.files <= before.files
+                && now.mappings <= before.mappings + KEPT;
+            if is_over {
+                println!("left: {before:?} before, {now:?} after");
+                return;
+            }
+            assert!(start.elapsed() < ENDED, "{before:?} before, {now:?} after");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
 
 /// The memory of the process that is in use now, in bytes.
 pub(crate) fn resident() -> Option<usize> {

@@ -5,7 +5,7 @@ pub(crate) mod lua;
 
 use crate::{
     engines::{Language, languages},
-    resources::Thread,
+    resources::{Held, Thread},
 };
 use calog::{Broker, ErrorKind, Result, Value};
 use std::{
@@ -290,7 +290,9 @@ async fn run_all(wanted: impl Fn(&Runaway) -> bool) -> Vec<String> {
 #[tokio::test]
 #[ignore = "stress: a runaway of every class"]
 async fn every_runaway_ends_at_its_deadline_beside_a_thousand_neighbours() {
+    let held = Held::now();
     let wrong = run_all(|runaway| !runaway.holds).await;
+    Held::is_all_that_is_left(held).await;
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
