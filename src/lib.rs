@@ -117,6 +117,7 @@ pub mod native;
 mod natives;
 mod permissions;
 mod runtime;
+mod sync;
 mod value;
 
 pub use broker::{Broker, Builder, Call, Context, Open};

@@ -13,6 +13,7 @@ use std::{
 /// The modules at the top of `src/` with their floors. On one floor, a module may import those that stand
 /// before it here.
 const MODULES: &[(&str, u8)] = &[
+    ("sync", 0),
     ("id", 0),
     ("limits", 0),
     ("permissions", 0),

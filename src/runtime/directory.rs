@@ -6,15 +6,12 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::ContextId,
     native::Native,
+    sync::{AtomicU64, DashMap, Entry, Mutex, MutexGuard},
     value::{Function, Value},
 };
-use dashmap::{DashMap, Entry};
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 /// The contexts and names of one broker.

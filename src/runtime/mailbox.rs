@@ -5,12 +5,13 @@ use crate::{
     engine::Source,
     error::{Error, ErrorKind, Result},
     runtime::Usage,
+    sync::{Mutex, MutexGuard},
     value::{Function, Value},
 };
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Poll, Waker},
 };
 use tokio::{

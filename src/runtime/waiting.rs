@@ -1,14 +1,12 @@
 //! Callers that wait for a worker from outside of it, so that somebody can tell them when the worker
 //! itself cannot: it is held by code that no interrupt reaches.
 
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use std::{
     future::{Future, poll_fn},
     mem,
     pin::pin,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
     task::{Poll, Waker},
     time::Instant,
 };

@@ -1,0 +1,131 @@
+//! The mailbox: no message is lost and none asleep, control passes work, and a close leaves nothing behind.
+
+use crate::{
+    explore,
+    runtime::mailbox::{Control, Mailbox, Message, Reply, Request, Work},
+};
+use calog::{
+    Error, ErrorKind, Result, Value,
+    engine::{Chain, Source},
+};
+use loom::{future::block_on, thread};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A call that says who made it, and where its answer comes.
+pub(crate) fn request(name: &str) -> (Request, oneshot::Receiver<Result<Value>>) {
+    let (reply, answer) = oneshot::channel();
+    let (text, folder) = (String::new(), None);
+    let work = Work::Load(Source { name: name.into(), text, folder, wants_result: false });
+    let chain = Chain { number: 1, depth: 0, deadline: None, fidelity: None };
+    let (inherited, reply, room) = (None, Reply::To(reply), None);
+    let span = tracing::Span::none();
+    (Request { work, chain, inherited, reply, room, span }, answer)
+}
+
+pub(crate) fn mailbox() -> Arc<Mailbox> {
+    Arc::new(Mailbox::new(8, 8 << 10))
+}
+
+/// The answer of a context to `request`: who made it.
+pub(crate) fn answer(request: Request) {
+    let (Reply::To(reply), Work::Load(source)) = (request.reply, request.work) else {
+        panic!("not one of `request`");
+    };
+    // It may have been given up.
+    let _ = reply.send(Ok(source.name.into()));
+}
+
+/// What an actor does: answers until it is to stop, then answers what is left.
+pub(crate) fn serve(mailbox: &Mailbox) {
+    while let Message::Request(request) = block_on(mailbox.next()) {
+        answer(request);
+    }
+    for request in mailbox.close(ErrorKind::Dead) {
+        if let Reply::To(reply) = request.reply {
+            let _ = reply.send(Err(Error::new(ErrorKind::Dead, "closed")));
+        }
+    }
+}
+
+#[test]
+fn every_message_wakes_the_actor() {
+    explore(|| {
+        let mailbox = mailbox();
+        let senders = ["a", "b"].map(|name| {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                let (request, answer) = request(name);
+                mailbox.request(request).unwrap();
+                assert_eq!(block_on(answer).unwrap().unwrap().as_str(), Some(name));
+            })
+        });
+        for _ in 0..2 {
+            match block_on(mailbox.next()) {
+                Message::Request(request) => answer(request),
+                Message::Control(_) => panic!("nobody sent that"),
+            }
+        }
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn control_passes_work_that_is_queued() {
+    explore(|| {
+        let mailbox = mailbox();
+        let sender = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                mailbox.control(Control::Release(1));
+                let (request, _given_up) = request("a");
+                mailbox.request(request).unwrap();
+                mailbox.control(Control::Release(2));
+            })
+        };
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(match block_on(mailbox.next()) {
+                Message::Control(Control::Release(key)) => key,
+                _ => 0,
+            });
+        }
+        sender.join().unwrap();
+        assert!(seen == [1, 0, 2] || seen == [1, 2, 0], "{seen:?}");
+    });
+}
+
+#[test]
+fn a_call_that_races_with_the_close_is_answered_or_refused() {
+    explore(|| {
+        let mailbox = mailbox();
+        let caller = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                let (request, answer) = request("a");
+                match mailbox.request(request) {
+                    // Never left without an answer.
+                    Ok(()) => match block_on(answer).unwrap() {
+                        Ok(value) => assert_eq!(value.as_str(), Some("a")),
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Dead),
+                    },
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Dead);
+                        assert!(mailbox.is_closed());
+                        // It went down with the refusal.
+                        assert!(block_on(answer).is_err());
+                    }
+                }
+            })
+        };
+        let closer = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || mailbox.control(Control::Stop))
+        };
+        serve(&mailbox);
+        caller.join().unwrap();
+        closer.join().unwrap();
+    });
+}

@@ -1,0 +1,26 @@
+//! The modelled sources, and what they need of their neighbours.
+
+#![allow(dead_code, unreachable_pub, reason = "only a part of the sources is modelled")]
+
+#[path = "../../src/runtime/directory.rs"]
+pub mod directory;
+#[path = "../../src/runtime/mailbox.rs"]
+pub mod mailbox;
+#[path = "../../src/runtime/waiting.rs"]
+pub mod waiting;
+
+pub use calog::Usage;
+
+pub mod context {
+    use calog::ContextId;
+
+    /// A context that does nothing.
+    #[derive(Debug)]
+    pub struct Address(pub ContextId);
+
+    impl Address {
+        pub fn name(&self) -> &'static str {
+            "model"
+        }
+    }
+}
