@@ -1,4 +1,5 @@
-//! A call from another thread: one answer, whatever the callee, its caller, the close and the watchdog do.
+//! A call from another thread: one answer, whatever the callee, its caller, the close and the
+//! watchdog do.
 
 use crate::{
     explore,

@@ -1,4 +1,5 @@
-//! The directory: ids that are stale find nobody, names have one owner, and what is remembered is not stale.
+//! The directory: ids that are stale find nobody, names have one owner, and what is remembered is
+//! not stale.
 
 use crate::{
     explore,
@@ -106,7 +107,8 @@ fn a_name_is_free_when_its_owner_has_left_and_not_before() {
         };
         let taken = directory.expose(new, "net.a", Value::Int(2), ROOM);
         leaving.join().unwrap();
-        // Never half: what was refused is nobody's now, and what was taken has survived the other's leave.
+        // Never half: what was refused is nobody's now, and what was taken has survived the other's
+        // leave.
         assert_eq!(data(&directory, "net.a"), taken.is_ok().then_some(2));
         let is_namespace = directory.resolve("net").is_some();
         assert_eq!(is_namespace, taken.is_ok());
@@ -116,8 +118,8 @@ fn a_name_is_free_when_its_owner_has_left_and_not_before() {
     });
 }
 
-/// A name is looked up and remembered while it is changed. As long as the change is not done, what it stood
-/// for before may be used; after it, no more.
+/// A name is looked up and remembered while it is changed. As long as the change is not done, what
+/// it stood for before may be used; after it, no more.
 fn look_up_during(change: fn(&Directory, ContextId), after: Option<i64>) {
     explore(move || {
         let directory = directory();

@@ -1,4 +1,5 @@
-//! The mailbox: no message is lost and none asleep, control passes work, and a close leaves nothing behind.
+//! The mailbox: no message is lost and none asleep, control passes work, and a close leaves nothing
+//! behind.
 
 use crate::{
     explore,

@@ -1,9 +1,10 @@
 //! The real code of what threads share, in every order in which threads may run it.
 //!
-//! The sources of the library are compiled once more here, with the locks and atomics of loom in the place
-//! of std's (`sync.rs`). loom then runs a model again and again, with another order each time and with
-//! everything that the memory model lets a load see, up to so many switches of a thread that is not done.
-//! What is no part of the models (oneshots, semaphores) is tokio's and has models there.
+//! The sources of the library are compiled once more here, with the locks and atomics of loom in
+//! the place of std's (`sync.rs`). loom then runs a model again and again, with another order each
+//! time and with everything that the memory model lets a load see, up to so many switches of a
+//! thread that is not done. What is no part of the models (oneshots, semaphores) is tokio's and has
+//! models there.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -33,8 +34,8 @@ mod value {
     pub(crate) use calog::{Function, Value};
 }
 
-/// How often a thread may be switched away from before it is done. Two are said to show most defects
-/// (M. Musuvathi, S. Qadeer: Iterative context bounding for systematic testing, PLDI 2007).
+/// How often a thread may be switched away from before it is done. Two are said to show most
+/// defects (M. Musuvathi, S. Qadeer: Iterative context bounding for systematic testing, PLDI 2007).
 const SWITCHES: usize = 2;
 
 /// Runs `model` in every order.
