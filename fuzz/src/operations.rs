@@ -7,10 +7,9 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use calog::{Broker, Context, Error, ErrorKind, Function, Host, Limits, Value};
-use futures::future::LocalBoxFuture;
 use std::{
     future::{Future, IntoFuture, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -18,7 +17,10 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::{task::LocalSet, time};
+use tokio::{
+    task::{JoinHandle, LocalSet},
+    time::{self, Instant},
+};
 
 /// No input does more.
 const OPERATIONS: usize = 60;
@@ -26,6 +28,9 @@ const CONTEXTS: usize = 5;
 
 /// Under paused time, what is not over by then never will be.
 const AT_THE_MOST: Duration = Duration::from_secs(3600);
+
+/// What time is measured in.
+const TICK: Duration = Duration::from_millis(1);
 
 /// The calls from the host that one context takes at once.
 const ROOM: usize = 4;
@@ -94,11 +99,30 @@ impl Drop for Waiting {
 
 struct Pending {
     what: String,
-    future: LocalBoxFuture<'static, calog::Result<Value>>,
+    running: Running,
     /// What it returns if nothing comes between; none if it must fail.
     wanted: Option<i64>,
-    has_deadline: bool,
+    /// How long it may take with all that it calls.
+    deadline: Option<Duration>,
     is_impatient: bool,
+}
+
+/// A call that goes on whenever something does, and is given up by dropping it.
+struct Running(JoinHandle<(calog::Result<Value>, Duration)>);
+
+impl Running {
+    fn new(call: impl Future<Output = calog::Result<Value>> + 'static) -> Self {
+        Self(tokio::task::spawn_local(async {
+            let begin = Instant::now();
+            (call.await, begin.elapsed())
+        }))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Stage {
@@ -169,9 +193,12 @@ impl Stage {
         poll_fn(|cx| {
             let mut index = 0;
             while index < self.calls.len() {
-                match self.calls[index].future.as_mut().poll(cx) {
+                match Pin::new(&mut self.calls[index].running.0).poll(cx) {
                     Poll::Ready(result) => {
+                        let (result, took) = result.unwrap();
                         let call = self.calls.swap_remove(index);
+                        let is_late = call.deadline.is_some_and(|limit| took > limit + TICK);
+                        assert!(!is_late, "{}: {took:?} of {:?}", call.what, call.deadline);
                         self.answered(&call, result);
                     }
                     Poll::Pending => index += 1,
@@ -197,7 +224,7 @@ impl Stage {
     fn explain(&self, call: &Pending, error: &Error) {
         let explained = match error.kind() {
             ErrorKind::Raised => call.wanted.is_none() || call.what.ends_with("use"),
-            ErrorKind::Timeout => call.has_deadline,
+            ErrorKind::Timeout => call.deadline.is_some(),
             ErrorKind::Busy => call.is_impatient,
             ErrorKind::Dead | ErrorKind::NotFound => self.has_closed || self.has_shut_down,
             ErrorKind::Shutdown => self.has_shut_down || self.host.is_none(),
@@ -240,17 +267,20 @@ impl Stage {
             _ => (vec![ms.into()], Some(ms)),
         };
         let name = format!("{}_{function}", context.name());
-        let has_deadline = bool::arbitrary(input)?;
+        let deadline = match bool::arbitrary(input)? {
+            true => Some(Duration::from_millis(u8::arbitrary(input)?.into())),
+            false => None,
+        };
         let is_impatient = u8::arbitrary(input)? % 8 == 0;
         let mut call = match is_impatient {
             true => context.try_call::<Value>(&name, args),
             false => context.call::<Value>(&name, args),
         };
-        if has_deadline {
-            call = call.deadline(Duration::from_millis(u8::arbitrary(input)?.into()));
+        if let Some(limit) = deadline {
+            call = call.deadline(limit);
         }
-        let future = Box::pin(call);
-        self.calls.push(Pending { what: name, future, wanted, has_deadline, is_impatient });
+        let running = Running::new(call);
+        self.calls.push(Pending { what: name, running, wanted, deadline, is_impatient });
         Ok(())
     }
 
@@ -297,10 +327,10 @@ impl Stage {
                 let index = input.choose_index(self.handles.len())?;
                 let function = self.handles.swap_remove(index);
                 if bool::arbitrary(input)? {
-                    let (what, future) = ("handle".into(), function.call::<Value>((3,)));
-                    let (has_deadline, is_impatient) = (false, false);
-                    let wanted = Some(3);
-                    self.calls.push(Pending { what, future, wanted, has_deadline, is_impatient });
+                    let running = Running::new(function.call::<Value>((3,)));
+                    let (what, wanted) = ("handle".into(), Some(3));
+                    let (deadline, is_impatient) = (None, false);
+                    self.calls.push(Pending { what, running, wanted, deadline, is_impatient });
                 }
             }
             12 if !self.contexts.is_empty() => {
