@@ -109,6 +109,24 @@ async fn every_rule_of_every_engine_holds() {
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+// Bytes are an object in JavaScript, but a plain value outside of it.
+#[tokio::test]
+async fn bytes_may_lie_as_deep_as_any_plain_value() {
+    let broker = Broker::builder().workers(1).build().unwrap();
+    let deepest = Limits::default().value_depth;
+    let bytes = Value::from(Bytes::from_static(b"\xff"));
+    let value = (0..deepest).fold(bytes, |inner, _| Value::list([inner]));
+    for (engine, _) in broker.engines() {
+        let context = open(&broker, engine).await;
+        let same = (language(engine).function)("v");
+        let name = format!("{engine}.same");
+        let source = (language(engine).value)(&format!("expose('{name}', {same})"));
+        within(context.eval::<Value>(&source)).await.unwrap();
+        let back = within(context.call::<Value>(&name, (value.clone(),))).await;
+        assert_eq!(back.unwrap(), value, "{engine}");
+    }
+}
+
 /// What every table must tell of: the values at which languages differ.
 fn telling() -> Vec<Value> {
     let int = |int: i64| Value::Int(int);

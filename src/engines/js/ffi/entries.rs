@@ -23,6 +23,17 @@ pub(super) enum Class {
     Other(String),
 }
 
+impl Class {
+    /// Does it become an aggregate, which is a level of nesting? What else is an object in
+    /// JavaScript becomes a plain value, or none.
+    pub(super) fn is_a_level(&self) -> bool {
+        match self {
+            Self::Array | Self::Object | Self::Error | Self::Map | Self::Set => true,
+            Self::Date | Self::Bytes | Self::Boxed | Self::Other(_) => false,
+        }
+    }
+}
+
 /// A proxy is what its target is.
 pub(super) fn class_of(state: &State, object: &Val) -> Outcome<Class> {
     let js = state.js;

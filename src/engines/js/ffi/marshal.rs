@@ -175,20 +175,21 @@ impl Reader<'_> {
         if self.ancestors.contains(&this) {
             return self.refuse("a cycle");
         }
-        let cap = self.state.scope().limits().value_depth;
-        if self.ancestors.len() >= cap {
-            return Err(Error::new(ErrorKind::Range, format!("nested deeper than {cap}")));
-        }
         // Holding it keeps the address its own.
         let held = self.js().share(value);
+        let class = self.caught(entries::class_of(self.state, &held))?;
+        let cap = self.state.scope().limits().value_depth;
+        if class.is_a_level() && self.ancestors.len() >= cap {
+            return Err(Error::new(ErrorKind::Range, format!("nested deeper than {cap}")));
+        }
         self.ancestors.push(this);
-        let result = self.container(&held);
+        let result = self.of_class(class, &held);
         self.ancestors.pop();
         result
     }
 
-    fn container(&mut self, object: &Val) -> Result<Value> {
-        match self.caught(entries::class_of(self.state, object))? {
+    fn of_class(&mut self, class: entries::Class, object: &Val) -> Result<Value> {
+        match class {
             entries::Class::Array => self.array(object),
             entries::Class::Object => {
                 let mut map = Aggregate::with_kind(Kind::Map);
