@@ -356,6 +356,22 @@ async fn library_functions_hold_no_worker() {
     assert!(wrong.is_empty(), "{} hold it:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+// Nobody writes formats that would take the functions of C long.
+#[tokio::test]
+async fn endless_formats_are_refused() {
+    let broker = builder().build().unwrap();
+    let context = lua(&broker, "").await;
+    for call in [
+        "os.date(('%c'):rep(1e6))",
+        "string.pack(('x'):rep(1e6))",
+        "string.packsize(('b'):rep(1e6))",
+        "string.unpack(('x'):rep(1e6), '')",
+    ] {
+        let error = within(context.eval::<Value>(&format!("return {call}"))).await.unwrap_err();
+        assert!(error.message().contains("format too long"), "{error:?}");
+    }
+}
+
 /// Calls that would loop for nothing: they are at their end at once.
 const LOOPS_FOR_NOTHING: &[&str] =
     &["return ('').rep('', 1 << 40)", "return ('').rep('', 1 << 40, '')"];

@@ -59,7 +59,7 @@ unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
 
 /// Bytes of a text that the compiler gets between two checkpoints. What it makes of them may take
 /// time that grows with what was there before, so they are few.
-const PIECE: usize = 256;
+const PIECE: usize = 64;
 
 /// `load`, whose text is compiled piece by piece. Text only: a binary chunk could break the
 /// interpreter's memory.
@@ -138,6 +138,21 @@ unsafe extern "C-unwind" fn next_piece(
     }
 }
 
+/// The longest format of `os.date`, `string.pack`, `packsize` and `unpack`, in bytes: each byte may
+/// take a microsecond, and no format that somebody wrote is near it.
+const LONGEST_FORMAT: usize = 1 << 14;
+
+/// One of the functions that begin with a format.
+unsafe extern "C-unwind" fn formats(l: L) -> c_int {
+    // SAFETY: called by Lua; upvalue 1 is the stock function, which checks the types.
+    unsafe {
+        if lua_type(l, 1) == LUA_TSTRING && lua_rawlen(l, 1) > LONGEST_FORMAT {
+            return luaL_argerror(l, 1, c"format too long".as_ptr());
+        }
+        stock(l)
+    }
+}
+
 /// Calls the stock function, upvalue 1, on the same frame. Raises.
 pub(super) unsafe fn stock(l: L) -> c_int {
     // SAFETY: `replace` put a C function there. It sees the same arguments and no upvalues of its
@@ -177,6 +192,14 @@ pub(super) unsafe fn install(l: L) {
         replace(l, c"xpcall", xpcall);
         replace(l, c"setmetatable", setmetatable);
         replace(l, c"load", load);
+        lua_getfield(l, -1, c"os".as_ptr());
+        replace(l, c"date", formats);
+        lua_settop(l, -2);
+        lua_getfield(l, -1, c"string".as_ptr());
+        replace(l, c"pack", formats);
+        replace(l, c"packsize", formats);
+        replace(l, c"unpack", formats);
+        lua_settop(l, -2);
         lua_settop(l, -2);
     }
 }

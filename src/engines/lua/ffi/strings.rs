@@ -1,4 +1,5 @@
-//! `string.find`, `match`, `gmatch` and `gsub`, around calog's own matcher, and `string.rep`.
+//! `string.find`, `match`, `gmatch` and `gsub`, around calog's own matcher, and those functions of
+//! `string` that walk over a text: `rep`, `upper`, `lower`, `reverse`.
 //!
 //! They behave as the reference manual says, and tests compare them with the stock functions.
 //!
@@ -373,6 +374,47 @@ unsafe extern "C-unwind" fn rep(l: L) -> c_int {
     1
 }
 
+/// Pushes argument 1 with its bytes changed, from the end if `reversed`. Raises.
+unsafe fn changed(l: L, reversed: bool, change: fn(&mut [u8])) -> c_int {
+    let mut buffer = MaybeUninit::uninit();
+    let out: *mut luaL_Buffer = buffer.as_mut_ptr();
+    // SAFETY: called by Lua; see the top for the strings, and `gsub` for the buffer. Each stretch is
+    // copied to its place before it is lent to `change`.
+    unsafe {
+        let subject = text(l, 1);
+        let total = subject.len();
+        let start: *mut u8 = luaL_buffinitsize(l, out, total).cast();
+        let mut done = 0;
+        for stretch in subject.chunks(STRETCH) {
+            let place = if reversed { total - done - stretch.len() } else { done };
+            let place = start.add(place);
+            ptr::copy_nonoverlapping(stretch.as_ptr(), place, stretch.len());
+            change(slice::from_raw_parts_mut(place, stretch.len()));
+            done += stretch.len();
+            if done < total {
+                hook::checkpoint(l);
+            }
+        }
+        luaL_pushresultsize(out, total);
+    }
+    1
+}
+
+unsafe extern "C-unwind" fn upper(l: L) -> c_int {
+    // SAFETY: called by Lua.
+    unsafe { changed(l, false, <[u8]>::make_ascii_uppercase) }
+}
+
+unsafe extern "C-unwind" fn lower(l: L) -> c_int {
+    // SAFETY: called by Lua.
+    unsafe { changed(l, false, <[u8]>::make_ascii_lowercase) }
+}
+
+unsafe extern "C-unwind" fn reverse(l: L) -> c_int {
+    // SAFETY: called by Lua.
+    unsafe { changed(l, true, <[u8]>::reverse) }
+}
+
 /// Replaces the stock functions. Raises (memory).
 pub(super) unsafe fn install(l: L) {
     // SAFETY: run once by `open`, protected, before any script.
@@ -384,6 +426,9 @@ pub(super) unsafe fn install(l: L) {
         put(l, c"gmatch", gmatch);
         put(l, c"gsub", gsub);
         put(l, c"rep", rep);
+        put(l, c"upper", upper);
+        put(l, c"lower", lower);
+        put(l, c"reverse", reverse);
         lua_settop(l, -3);
     }
 }
