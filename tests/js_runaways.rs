@@ -7,7 +7,7 @@
 
 mod js_support;
 
-use calog::{Broker, Context, ErrorKind, Value};
+use calog::{Broker, Context, ErrorKind, Limits, Value};
 use js_support::*;
 use std::{
     sync::{
@@ -189,6 +189,31 @@ async fn what_asks_for_too_much_at_once_is_refused() {
         }
     }
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+// What has no memory left ends, also in the middle of one call that would go on for ever, and what
+// catches that finds all as it was.
+#[tokio::test]
+async fn what_recurses_in_one_call_ends_where_the_memory_does() {
+    let limits = Limits::default().memory_bytes(4 << 20);
+    let broker = builder().limits(limits).build().unwrap();
+    let context = js_named(&broker, "js", 0, SETUP).await;
+    for graph in ["a = [a, a]", "a = { a, b: a }", "a = [[], a, a]"] {
+        let source = format!(
+            "let a = []; for (let i = 0; i < 60; i++) {graph};
+             let all = '';
+             for (let i = 0; i < 2; i++) {{
+               try {{ JSON.stringify(a) }} catch (e) {{ print(e); all += e instanceof Error }}
+               const f = n => n && 1 + f(n - 1);
+               all += f(200) + JSON.stringify(JSON.parse('[[[1]]]')) + eval('((1))') + /((a))/.test('a');
+             }}
+             return all"
+        );
+        let call = context.call::<String>("play", (source,)).deadline(TIMEOUT / 2);
+        let result = within(call).await;
+        assert_eq!(result.as_deref(), Ok(&*"true200[[[1]]]1true".repeat(2)), "{graph}");
+    }
+    within(broker.shutdown(TIMEOUT)).await.unwrap();
 }
 
 /// What a method makes of an object, as text: the result, the object afterwards, and every access to it.

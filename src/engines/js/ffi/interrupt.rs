@@ -119,6 +119,18 @@ impl Counter {
         }
     }
 
+    pub(super) fn is_known(self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// The next step of the script looks up.
+    pub(super) fn run_out(self) {
+        if self.is_known() {
+            // SAFETY: the number lives with its context, and whoever calls is inside of that.
+            unsafe { self.0.write_volatile(1) };
+        }
+    }
+
     /// Has the runtime of the context ask calog now and then.
     pub(super) fn watch(self, runtime: *mut JSRuntime) {
         // SAFETY: the handler lives for the program and the number with the runtime.

@@ -227,6 +227,8 @@ fn library(state: &State, object: &Val, name: &str) -> Outcome<Option<Val>> {
 
 /// Runs a part of the library: the object of its names.
 fn run_part(state: &State, part: &Part) -> Outcome<Val> {
+    // A name may be looked up right after a refusal of memory, which leaves no stack.
+    state.repair_stack();
     let maker =
         state.js.eval(part.text, failure::LIBRARY, JS_EVAL_TYPE_GLOBAL | JS_EVAL_FLAG_STRICT)?;
     let builtin = native::function(state, Target::Builtin(part.builtin))?;

@@ -5,6 +5,7 @@
 //! memory. So past the limit only large blocks are refused, as those are that run away; small ones
 //! still come from a reserve, and the script is ended at the next interrupt.
 
+use super::interrupt::Counter;
 use rquickjs_sys::*;
 use std::{cell::Cell, ffi::c_void, ptr, rc::Rc};
 
@@ -23,7 +24,13 @@ pub(super) struct Meter {
     refused: Cell<bool>,
     /// The limit does not count now.
     lifted: Cell<bool>,
+    /// What is told when a large block is refused.
+    runaway: Cell<Option<Runaway>>,
 }
+
+/// A runtime in which something may go on in C although it was refused memory: `JSON.stringify` goes
+/// through all of a graph, and only then tells.
+pub(super) type Runaway = (*mut JSRuntime, Counter);
 
 impl Meter {
     /// A meter whose limit does not count yet: QuickJS does not survive to be refused memory for the
@@ -34,7 +41,16 @@ impl Meter {
             limit,
             refused: Cell::new(false),
             lifted: Cell::new(true),
+            runaway: Cell::new(None),
         })
+    }
+
+    /// Has refusals end what goes on in the runtime.
+    ///
+    /// # Safety
+    /// The runtime must be the one whose memory is counted here.
+    pub(super) unsafe fn end_runaways(&self, runtime: *mut JSRuntime, counter: Counter) {
+        self.runaway.set(counter.is_known().then_some((runtime, counter)));
     }
 
     /// A runtime whose memory is counted here; null if there is none for it.
@@ -77,10 +93,18 @@ impl Meter {
     fn admits(&self, size: usize) -> bool {
         let used = self.used.get().saturating_add(size);
         let most = if size >= LARGE { self.limit } else { self.limit.saturating_add(RESERVE) };
-        if used > most && !self.lifted.get() {
-            self.refused.set(true);
+        if used <= most || self.lifted.get() {
+            return true;
         }
-        used <= most || self.lifted.get()
+        self.refused.set(true);
+        if let Some((runtime, counter)) = self.runaway.get() {
+            // The stack counts as used up, until the script's next step, which looks up first: so only
+            // what recurses in C meets that.
+            counter.run_out();
+            // SAFETY: sets two numbers of the runtime, which lives, since it allocates.
+            unsafe { JS_SetMaxStackSize(runtime, 1) };
+        }
+        false
     }
 
     fn add(&self, block: *mut c_void) -> *mut c_void {

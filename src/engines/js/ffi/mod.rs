@@ -259,6 +259,8 @@ impl State {
     fn install(&self) -> value::Outcome<()> {
         let runtime = self.js.runtime();
         self.counter.watch(runtime);
+        // SAFETY: it is the meter's own runtime.
+        unsafe { self.quick.meter.end_runaways(runtime, self.counter) };
         // SAFETY: the callbacks find the state through the context; they live for the program.
         unsafe {
             JS_SetHostPromiseRejectionTracker(
