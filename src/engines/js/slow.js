@@ -1,6 +1,7 @@
 // The slow ways of functions of the library: where an object may claim any length, every access to it is
-// a call, at which QuickJS looks up. Parameters: the function's name, the function, `this`, the arguments.
-(() => {
+// a call, at which QuickJS looks up. Made with the Proxy that no script has touched, it takes the
+// function's name, the function, `this` and the arguments.
+(Proxy => {
   'use strict';
   const { apply, defineProperty, deleteProperty, get, has, set } = Reflect;
   const { isArray } = Array;
@@ -84,4 +85,4 @@
     const result = apply(method, proxy, args);
     return result === proxy ? object : result;
   };
-})()
+})

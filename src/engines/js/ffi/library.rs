@@ -1,13 +1,14 @@
 //! What stands in front of functions of the library that run in C for too long, or too deep.
 //!
 //! Many methods of Array go through whatever length an object claims, without a look up. On an Array
-//! that the memory limit admits that is not much, and the method is called as it is. On anything else it
+//! that the memory limit admits, or what else is plainly as short, that is not much, and the method is
+//! called as it is. On anything else it
 //! is called on a proxy, where every access is a call, at which QuickJS looks up (`slow.js`). So scripts
 //! notice nothing, and the loop can be interrupted.
 
 use super::{
     State, failure, guarded,
-    value::{HIDDEN, Js, Outcome, Val, tag},
+    value::{Atom, HIDDEN, Js, Outcome, Val, tag},
 };
 use rquickjs_sys::*;
 use std::{
@@ -28,7 +29,7 @@ enum Slow {
     /// Never: it stands here since QuickJS calls the `next` of an iterator helper without a look at the
     /// stack, so that a long chain of them would run over its end, but calls no other function so.
     Never,
-    /// When `this` is no Array that the memory limit admits.
+    /// When `this` is not known to be of a length that the memory limit admits.
     This,
     /// When `this` or an argument is such a thing.
     Any,
@@ -67,14 +68,22 @@ pub(super) struct Library {
     most: i64,
     /// What takes the slow ways, once one was needed.
     slow: OnceCell<Val>,
+    /// What that is made of, as it was before any script.
+    proxy: Option<Val>,
+    /// The symbol by which an object tells `concat` that it is a list.
+    spreads: Option<Atom>,
 }
 
 impl Library {
     /// Puts something in front of the functions of a new context.
     pub(super) fn install(js: Js, memory_bytes: usize) -> Outcome<Self> {
         let most = i64::try_from(memory_bytes / ELEMENT).unwrap_or(i64::MAX);
-        let mut library = Self { most, ..Self::default() };
         let global = js.global()?;
+        let spreads = js.get(&js.get(&global, c"Symbol")?, c"isConcatSpreadable")?;
+        // SAFETY: the symbol lives through the call.
+        let spreads = js.own_atom(unsafe { JS_ValueToAtom(js.0, spreads.raw()) })?;
+        let proxy = Some(js.get(&global, c"Proxy")?);
+        let mut library = Self { most, proxy, spreads: Some(spreads), ..Self::default() };
         let array = js.array(Vec::new())?;
         let values = js.invoke(&array, "values", &[])?;
         let helper = js.invoke(&values, "map", &[js.get(&global, c"Object")?])?;
@@ -103,13 +112,22 @@ impl Library {
         Ok(())
     }
 
+    /// May `concat` take the object for a list of elements?
+    fn may_spread(&self, js: Js, object: JSValue) -> bool {
+        let Some(spreads) = &self.spreads else { return true };
+        // SAFETY: asks for the class of a live object, and for a property that nothing computes, since
+        // the object is no proxy.
+        unsafe {
+            JS_IsArray(object)
+                || JS_IsProxy(object)
+                || JS_HasProperty(js.0, object, spreads.raw()) != 0
+        }
+    }
+
     /// Does the function take its slow way?
     fn is_slow(&self, js: Js, slow: Slow, this: JSValue, args: &[JSValue]) -> bool {
         let is_little = |value: JSValue| match tag(value) {
-            // SAFETY: asks for the class of a live value.
-            JS_TAG_OBJECT if unsafe { JS_IsArray(value) } => {
-                js.length(value).is_ok_and(|length| length <= self.most)
-            }
+            JS_TAG_OBJECT => own_length(js, value).is_some_and(|length| length <= self.most),
             JS_TAG_UNDEFINED | JS_TAG_NULL => true,
             _ => false,
         };
@@ -123,11 +141,49 @@ impl Library {
             Slow::Never => false,
             Slow::This => !is_little(this),
             Slow::Any => {
-                let is_one = |value: &JSValue| tag(*value) != JS_TAG_OBJECT || is_little(*value);
+                let is_one = |value: &JSValue| {
+                    tag(*value) != JS_TAG_OBJECT
+                        || is_little(*value)
+                        || !self.may_spread(js, *value)
+                };
                 !is_little(this) || !args.iter().all(is_one)
             }
             Slow::Deep => !is_little(this) || !args.iter().all(is_flat),
             Slow::Always => true,
+        }
+    }
+}
+
+/// How long an object says that it is, if it says so without running anything: an Array, or a property
+/// of its own that holds a number.
+fn own_length(js: Js, object: JSValue) -> Option<i64> {
+    // SAFETY: asks for the class of a live object.
+    if unsafe { JS_IsArray(object) } {
+        return js.length(object).ok();
+    }
+    // SAFETY: as above.
+    if unsafe { JS_IsProxy(object) } {
+        return None;
+    }
+    let name = js.atom("length").ok()?;
+    // SAFETY: zeroed, a descriptor holds no reference. What the call fills in is ours to free.
+    unsafe {
+        let mut found: JSPropertyDescriptor = mem::zeroed();
+        match JS_GetOwnProperty(js.0, &raw mut found, object, name.raw()) {
+            1 => {
+                let plain = found.flags & JS_PROP_GETSET.cast_signed() == 0;
+                let is_number = plain && tag(found.value) == JS_TAG_INT;
+                let length = is_number.then(|| JS_VALUE_GET_INT(found.value).into());
+                JS_FreeValue(js.0, found.value);
+                JS_FreeValue(js.0, found.getter);
+                JS_FreeValue(js.0, found.setter);
+                length
+            }
+            0 => None,
+            _ => {
+                drop(js.catch());
+                None
+            }
         }
     }
 }
@@ -163,7 +219,11 @@ unsafe extern "C" fn call(
         let slow = match state.library.slow.get() {
             Some(slow) => slow,
             None => {
-                let slow = js.eval(SLOW, failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?;
+                // Nothing may have looked up since memory was refused, which leaves no stack.
+                state.repair_stack();
+                let maker = js.eval(SLOW, failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?;
+                let proxy = state.library.proxy.clone().unwrap_or_else(|| js.undefined());
+                let slow = js.call(&maker, &js.undefined(), &[proxy])?;
                 state.library.slow.get_or_init(|| slow)
             }
         };
