@@ -515,11 +515,18 @@ fn read_beside(folder: &Path, path: &Path) -> Result<Value> {
         };
         Error::new(kind, format!("{}: {error}", path.display()))
     };
-    let whole: PathBuf = folder.join(path).canonicalize().map_err(found)?;
-    if !whole.starts_with(&folder) {
+    let wanted: PathBuf = folder.join(path);
+    let whole = wanted.canonicalize();
+    // Of what is not there, as much of the way as is: a link must not tell what is outside.
+    let there = match &whole {
+        Ok(whole) => Some(whole.clone()),
+        Err(_) => wanted.ancestors().find_map(|way| way.canonicalize().ok()),
+    };
+    if !there.is_some_and(|there| there.starts_with(&folder)) {
         let message = format!("{} is outside of the script's folder", path.display());
         return Err(Error::new(ErrorKind::Denied, message));
     }
+    let whole = whole.map_err(found)?;
     let text = std::fs::read(&whole).map_err(found)?;
     Ok(Value::from(Source::decode(text, path.display())?))
 }
