@@ -64,7 +64,7 @@ const GAP: Duration = Duration::from_millis(25);
 const TRIES: usize = 3;
 
 /// When a worker counts as lost, and is left to itself.
-const STUCK: Duration = Duration::from_secs(3);
+const STUCK: Duration = Duration::from_secs(2);
 
 /// Are calls whose worker is held answered at their deadline? Until then such runaways are only
 /// measured, and all they must not do is to hold up the other workers.
