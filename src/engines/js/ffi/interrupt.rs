@@ -4,8 +4,9 @@
 //! field of its context. Where single calls of its library take long, that would be minutes. So a poke
 //! from outside lets the count run out: the next branch or call asks.
 //!
-//! Where the field lies is found out by experiment at each open, and nothing is taken for granted: where
-//! the experiment fails there are no pokes, and scripts look up at every 10,000th branch.
+//! Where the field lies is found out by experiment in the first context of the process and proved in
+//! each, and nothing is taken for granted: where the proof fails there are no pokes, and scripts look
+//! up at every 10,000th branch.
 
 use super::{
     Call, repair_stack,
@@ -18,6 +19,7 @@ use std::{
     cell::Cell,
     ffi::{c_int, c_void},
     ptr,
+    sync::OnceLock,
 };
 
 /// Branches and calls between two looks of a call that is ending but may still run its handlers.
@@ -25,6 +27,16 @@ const GRACE_STEP: i32 = 100;
 
 /// More polls than QuickJS makes between two looks.
 const MOST_POLLS: usize = 1 << 20;
+
+/// Where in a context the counter lies, in numbers of 4 bytes, and what it is after a look: the same in
+/// all contexts of a process, which are of one build of QuickJS.
+static PLACE: OnceLock<Option<Place>> = OnceLock::new();
+
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    full: i32,
+}
 
 /// Where a context of QuickJS counts down to its next look; null if that is not known.
 #[derive(Clone, Copy)]
@@ -41,59 +53,81 @@ impl Counter {
         let looks_at = (&raw const looks).cast_mut().cast();
         // SAFETY: the handler is taken back before `looks` is gone.
         unsafe { JS_SetInterruptHandler(js.runtime(), Some(look), looks_at) };
-        // Calling any function is one poll.
+        // Calling any function is one poll; it tells how many looks there were.
         let poll = || js.call(&nothing, &js.undefined(), &[]).map(|_| looks.get());
-        let found = Self::search(js, poll);
+        let found = Self::find_with(js, poll);
         // SAFETY: the runtime lives.
         unsafe { JS_SetInterruptHandler(js.runtime(), None, ptr::null_mut()) };
         Ok(Self(found?.unwrap_or(ptr::null_mut())))
     }
 
-    /// The one number in the context that counts polls as the counter must. `poll` makes one and tells
-    /// how many looks there were.
-    fn search(js: Js, poll: impl Fn() -> Outcome<u32>) -> Outcome<Option<*mut i32>> {
+    fn find_with(js: Js, poll: impl Fn() -> Outcome<u32>) -> Outcome<Option<*mut i32>> {
         let block = js.0.cast::<i32>();
         // SAFETY: a context is a block of QuickJS's own allocator, by which `JS_FreeContext` frees it.
         let size = unsafe { js_malloc_usable_size(js.0, block.cast()) } as usize;
-        let numbers = || -> Vec<i32> {
-            // SAFETY: within the block, which is C's memory and lives with the context. Nothing else
-            // runs in it meanwhile.
-            (0..size / size_of::<i32>())
-                .map(|at| unsafe { block.add(at).read_volatile() })
-                .collect()
-        };
-        for polls in 0.. {
-            match poll()? {
-                0 if polls < MOST_POLLS => {}
-                0 => return Ok(None),
-                _ => break,
+        let known = match PLACE.get() {
+            Some(known) => *known,
+            None => {
+                let found = Self::search(block, size / size_of::<i32>(), &poll)?;
+                *PLACE.get_or_init(|| found)
             }
-        }
-        let full = numbers();
-        let looks = (poll()?, poll()?, poll()?);
-        let now = numbers();
-        let counts = |at: &usize| now[*at].checked_add(3) == Some(full[*at]) && now[*at] > 0;
-        let mut places = (0..full.len()).filter(counts);
-        let (Some(at), None, (1, 1, 1)) = (places.next(), places.next(), looks) else {
+        };
+        let Some(Place { at, full }) = known.filter(|place| place.at < size / size_of::<i32>())
+        else {
             return Ok(None);
         };
         // SAFETY: within the block.
         let counter = unsafe { block.add(at) };
         // The proof: what is written there is how many polls it is to the next look.
-        for (polls, expected) in [(1, 2), (2, 3), (1, 4)] {
-            // SAFETY: the number has counted the last polls, so it is what QuickJS counts them by, and
-            // it has no other use than to be counted down.
+        let mut looks = poll()?;
+        for polls in [1, 2, 1] {
+            // SAFETY: the number counted polls in the first context, so it is what QuickJS counts them
+            // by in this one, and it has no other use than to be counted down.
             unsafe { counter.write_volatile(polls) };
             for left in (0..polls).rev() {
-                let looked = if left == 0 { expected } else { expected - 1 };
-                let number = if left == 0 { full[at] } else { left };
+                looks += u32::from(left == 0);
+                let number = if left == 0 { full } else { left };
                 // SAFETY: within the block.
-                if poll()? != looked || unsafe { counter.read_volatile() } != number {
+                if poll()? != looks || unsafe { counter.read_volatile() } != number {
                     return Ok(None);
                 }
             }
         }
         Ok(Some(counter))
+    }
+
+    /// The one number of the block that counts polls as the counter must.
+    fn search(
+        block: *const i32,
+        count: usize,
+        poll: impl Fn() -> Outcome<u32>,
+    ) -> Outcome<Option<Place>> {
+        let numbers = || -> Vec<i32> {
+            // SAFETY: within the block, which is C's memory and lives with the context. Nothing else
+            // runs in it meanwhile.
+            (0..count).map(|at| unsafe { block.add(at).read_volatile() }).collect()
+        };
+        let before = poll()?;
+        let mut polls = 0;
+        while poll()? == before {
+            polls += 1;
+            if polls > MOST_POLLS {
+                return Ok(None);
+            }
+        }
+        let full = numbers();
+        for _ in 0..3 {
+            if poll()? != before + 1 {
+                return Ok(None);
+            }
+        }
+        let now = numbers();
+        let counts = |at: &usize| now[*at].checked_add(3) == Some(full[*at]) && now[*at] > 0;
+        let mut places = (0..count).filter(counts);
+        Ok(match (places.next(), places.next()) {
+            (Some(at), None) => Some(Place { at, full: full[at] }),
+            _ => None,
+        })
     }
 
     /// What an interrupt pokes while a script of the context runs.
