@@ -317,6 +317,10 @@ const HOLDERS: &[&str] = &[
      return table.move(t, 1, 1 << 40, 1, {})",
     "local t = {} for _ = 1, 1900 do t = setmetatable({}, {__index = t}) end
      return ('x'):rep(1 << 22):gsub('.', t)",
+    "local s, m = ('x'):rep(1 << 22), getmetatable('') m.__close = string.format
+     local function f(n) local x <close> = s if n > 0 then return f(n - 1) + 1 end end return f(5000)",
+    "local s, m = ('x'):rep(1 << 22), getmetatable('') m.__close = string.upper
+     local function f(n) local x <close> = s if n > 0 then return f(n - 1) + 1 end end return f(5000)",
     // The compiler.
     "return load('return ' .. ('1+'):rep(15000000) .. '1')",
 ];

@@ -153,6 +153,16 @@ unsafe extern "C-unwind" fn formats(l: L) -> c_int {
     }
 }
 
+/// A function that takes a while for a large text. C may call it again and again, as a handler of
+/// `__close` or another metamethod, without an instruction in between; so it looks up itself.
+unsafe extern "C-unwind" fn looks_up(l: L) -> c_int {
+    // SAFETY: called by Lua; upvalue 1 is the stock function.
+    unsafe {
+        hook::checkpoint(l);
+        stock(l)
+    }
+}
+
 /// Calls the stock function, upvalue 1, on the same frame. Raises.
 pub(super) unsafe fn stock(l: L) -> c_int {
     // SAFETY: `replace` put a C function there. It sees the same arguments and no upvalues of its
@@ -199,7 +209,14 @@ pub(super) unsafe fn install(l: L) {
         replace(l, c"pack", formats);
         replace(l, c"packsize", formats);
         replace(l, c"unpack", formats);
+        replace(l, c"format", looks_up);
         lua_settop(l, -2);
+        lua_getfield(l, -1, c"utf8".as_ptr());
+        replace(l, c"len", looks_up);
+        replace(l, c"offset", looks_up);
+        replace(l, c"codepoint", looks_up);
+        lua_settop(l, -2);
+        replace(l, c"tonumber", looks_up);
         lua_settop(l, -2);
     }
 }

@@ -353,6 +353,10 @@ unsafe extern "C-unwind" fn rep(l: L) -> c_int {
             return luaL_error(l, c"resulting string too large".as_ptr());
         }
         let total = count * period - separator.len();
+        if total > STRETCH {
+            // Before the room is taken: C may call this often, as a metamethod.
+            hook::checkpoint(l);
+        }
         let start: *mut u8 = luaL_buffinitsize(l, out, total).cast();
         ptr::copy_nonoverlapping(subject.as_ptr(), start, subject.len());
         let mut filled = subject.len();
@@ -383,6 +387,10 @@ unsafe fn changed(l: L, reversed: bool, change: fn(&mut [u8])) -> c_int {
     unsafe {
         let subject = text(l, 1);
         let total = subject.len();
+        if total > STRETCH {
+            // Before the room is taken: C may call this often, as a metamethod.
+            hook::checkpoint(l);
+        }
         let start: *mut u8 = luaL_buffinitsize(l, out, total).cast();
         let mut done = 0;
         for stretch in subject.chunks(STRETCH) {
