@@ -37,14 +37,19 @@
     return said === undefined ? isArray(value) : said;
   };
 
+  const descriptor = { __proto__: null, writable: true, enumerable: true, configurable: true };
+  const plainly = value => {
+    descriptor.value = value;
+    return descriptor;
+  };
+
   function flatten(source, depth, target, at) {
     for (let i = 0, length = lengthOf(source); i < length; i++) {
       if (!(i in source)) continue;
       const value = source[i];
       if (depth > 0 && isArray(value)) {
         at = flatten(value, depth - 1, target, at);
-      } else if (defineProperty(target, at, { __proto__: null, value, writable: true,
-        enumerable: true, configurable: true })) {
+      } else if (defineProperty(target, at, plainly(value))) {
         at++;
       } else {
         throw new TypeError('property is not configurable');
@@ -71,8 +76,9 @@
       }
       case 'flat': {
         const depth = args[0] === undefined ? 1 : integer(args[0]);
-        const target = apply(slice, stepped(object), [0, 0]);
+        const target = apply(slice, object, [0, 0]);
         flatten(object, depth, target, 0);
+        plainly(undefined);
         return target;
       }
       case 'flatMap':
