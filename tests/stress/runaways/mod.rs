@@ -19,9 +19,9 @@ pub(crate) struct Runaway {
     source: &'static str,
     /// How it may end.
     kinds: &'static [ErrorKind],
-    /// Does one call of the engine's library hold the worker for longer than the deadline? Then
-    /// only who watches over the workers can answer in time, and the neighbours on the same worker
-    /// have to wait.
+    /// Does one step of it, a call of the engine's library or a collection of garbage, hold the
+    /// worker for longer than a gap may be? Then only who watches over the workers can answer in
+    /// time, and the neighbours on the same worker have to wait.
     holds: bool,
 }
 
