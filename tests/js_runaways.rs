@@ -127,7 +127,9 @@ struct Worker {
 
 impl Worker {
     async fn new() -> Self {
-        let broker = builder().build().unwrap();
+        // A long call in a debug build on a busy machine must not make the neighbour hear of it.
+        let limits = Limits::default().stuck_after(TIMEOUT);
+        let broker = builder().limits(limits).build().unwrap();
         let context = js_named(&broker, "js", 0, SETUP).await;
         let neighbour = js_named(&broker, "neighbour", 0, NEIGHBOUR).await;
         let over = Arc::new(AtomicBool::new(false));

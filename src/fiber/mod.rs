@@ -62,6 +62,9 @@ pub const STACK_BYTES: usize = if cfg!(debug_assertions) { 8 << 20 } else { 2 <<
 /// machine the handlers have as much of it as on an idle one.
 pub const GRACE: Duration = Duration::from_millis(2);
 
+/// In the place of a time that has passed for good.
+const OVER: Duration = Duration::ZERO;
+
 /// Stacks kept per thread for the next fiber. Beyond that they go back to the system.
 const POOLED_STACKS: usize = 256;
 
@@ -171,18 +174,19 @@ impl Control {
     /// then its handlers have as long again, and after that every interrupt point raises.
     pub(crate) fn must_raise(&self) -> bool {
         let Some(until) = self.dying.get() else { return false };
-        if computed() < until {
+        if until > OVER && computed() < until {
             return false;
         }
-        if !self.raised.replace(true) {
-            self.dying.set(Some(until + GRACE));
-        }
+        // The first time, handlers get their share. After that the clock is not asked any more: a
+        // script may have hundreds of thousands of handlers, and each of them raises.
+        let was_raised = self.raised.replace(true);
+        self.dying.set(Some(if was_raised { OVER } else { until + GRACE }));
         true
     }
 
     /// Is it being ended, and may its handlers still run?
     pub(crate) fn in_grace(&self) -> bool {
-        self.dying.get().is_some_and(|until| computed() < until)
+        self.dying.get().is_some_and(|until| until > OVER && computed() < until)
     }
 
     fn suspend(&self) {

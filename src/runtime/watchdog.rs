@@ -12,10 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many times longer a slice is than the interrupt that ends it, at least. With deep recursion
-/// an interrupt takes milliseconds, since it walks all frames of the script.
-const POKES_PER_SLICE: u32 = 4;
-
 /// The longest wait between two interrupts of one run, unless the slice is longer: a poke was seen
 /// to take some milliseconds, and a script should not wait for its end for seconds.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -52,8 +48,9 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
             slots.watch(|&Watched { number, run, turn, poke }| {
                 idle &= run == 0 && turn == 0;
                 let seen = &mut seen[number];
-                // An interrupt that takes long must stay a small part of the whole.
-                let run = seen.runs.is_over(run, slice.max(poke * POKES_PER_SLICE), looked, now);
+                // With deep recursion an interrupt takes long, since it walks all frames of the script,
+                // which must have as much time for itself.
+                let run = seen.runs.is_over(run, slice.max(poke), looked, now);
                 Over { run, turn: seen.turns.is_over(turn, slice, looked, now) }
             });
             drop(slots);
