@@ -311,8 +311,6 @@ const HOLDERS: &[&str] = &[
        __index = rawlen, __newindex = rawequal}), 1)",
     "local m = getmetatable('') m.__len = rawlen m.__index = string.sub
      return table.concat('', '', 1, 1 << 40)",
-    "local s, m = ('x'):rep(1 << 20), getmetatable('') m.__index = string.upper
-     return table.unpack(s, 1, 900000)",
     "local t = {} for _ = 1, 1900 do t = setmetatable({}, {__index = t}) end
      return table.move(t, 1, 1 << 40, 1, {})",
     "local t = {} for _ = 1, 1900 do t = setmetatable({}, {__index = t}) end
