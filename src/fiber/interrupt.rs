@@ -13,7 +13,7 @@ use std::{
     ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed, compiler_fence},
+        atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed, compiler_fence},
     },
     time::{Duration, Instant},
 };
@@ -55,6 +55,8 @@ pub(crate) struct Slot {
     /// The published target, in two words. `argument` is null while `poke` is being changed.
     argument: AtomicPtr<()>,
     poke: AtomicPtr<()>,
+    /// A poke is on.
+    poking: AtomicBool,
     /// How long the last poke took, in nanoseconds of the worker's own time.
     poke_nanos: AtomicU64,
     /// How often a script was suspended because its slice was over.
@@ -269,7 +271,8 @@ impl Slots {
             }
             if over.run {
                 slot.expired.store(watched.run, Relaxed);
-                if self.signals {
+                // One that takes long must not be followed by another before the script goes on.
+                if self.signals && !slot.poking.load(Relaxed) {
                     // SAFETY: the slot is in the list and the lock is held, so its thread is alive.
                     unsafe { os::signal(slot) };
                 }
@@ -318,11 +321,13 @@ mod os {
         with_slot(|slot| {
             let target = slot.target();
             if let (Some(poke), false) = (target.poke, target.argument.is_null()) {
+                slot.poking.store(true, Relaxed);
                 let before = crate::fiber::computed();
                 // SAFETY: see above; `publish` keeps function and argument together.
                 unsafe { poke(target.argument) };
                 let took = crate::fiber::computed().saturating_sub(before).as_nanos();
                 slot.poke_nanos.store(u64::try_from(took).unwrap_or(u64::MAX), Relaxed);
+                slot.poking.store(false, Relaxed);
             }
         });
         let previous = PREVIOUS.load(Relaxed);

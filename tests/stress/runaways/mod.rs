@@ -61,14 +61,10 @@ const LATE: Duration = Duration::from_millis(100);
 const GAP: Duration = Duration::from_millis(25);
 
 /// How often a runaway is tried: what else the machine does can spoil one of them.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 
 /// When a worker counts as lost, and is left to itself.
 const STUCK: Duration = Duration::from_secs(2);
-
-/// Are calls whose worker is held answered at their deadline? Until then such runaways are only
-/// measured, and all they must not do is to hold up the other workers.
-const HELD_WORKERS_ARE_WATCHED: bool = false;
 
 /// When each neighbour ticked last, and how late the ticks were since somebody asked, by worker.
 struct Ticks {
@@ -311,7 +307,5 @@ async fn a_runaway_that_holds_its_worker_is_answered_at_its_deadline() {
         return;
     }
     let wrong = run_all(|runaway| runaway.holds).await;
-    let counts = |wrong: &String| HELD_WORKERS_ARE_WATCHED || wrong.contains("on worker 1");
-    let wrong: Vec<_> = wrong.into_iter().filter(counts).collect();
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
