@@ -158,8 +158,8 @@ impl Broker {
     }
 
     /// What contexts and workers use and do now. It asks nobody, so it does not wait, not even for a
-    /// worker that does not respond; what a context uses is what it used at the end of its last
-    /// turn.
+    /// worker that does not respond; what a context uses is what it used a moment ago, when it
+    /// last said so.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -59,8 +59,12 @@ pub(crate) async fn run(
                 () = poll_fn(|cx| {
                     // Here a turn ends, unless the slice does.
                     let (interpreter, background) = (&context.interpreter, &context.background);
-                    let (memory, handles) = (interpreter.memory(), interpreter.handles());
-                    context.ending.0.gauges.publish(memory, handles, background.len());
+                    context.ending.0.gauges.publish(|| Usage {
+                        memory_bytes: interpreter.memory(),
+                        handles: interpreter.handles(),
+                        tasks: background.len(),
+                        ..Usage::default()
+                    });
                     background.poll(cx)
                 }) => {}
             }

@@ -119,27 +119,38 @@ impl Address {
         wish: Wish,
         patient: bool,
     ) -> Result<Value> {
-        let Some(chain) = Chain::current() else {
-            let root = self.shared.root();
-            let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
-            let bytes = work.bytes();
-            let room = match chain.deadline {
-                _ if !patient => self.mailbox.try_room(bytes)?,
-                None => {
-                    let room = self.worker.wait(None, self.mailbox.room(bytes));
-                    room.await.map_err(|_| unresponsive())??
-                }
-                Some(at) => {
-                    let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
-                    let room = self.mailbox.room(bytes);
-                    tokio::time::timeout_at(at, room).await.map_err(late)??
-                }
-            };
-            return self.send(work, chain, None, Some(room)).await;
+        let (chain, inherited, room) = match Chain::current() {
+            Some(current) => {
+                let chain = wish.on(current.deeper(self.shared.limits.depth)?);
+                (chain, current.deadline, None)
+            }
+            None => {
+                let root = self.shared.root();
+                let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
+                let bytes = work.bytes();
+                let room = match self.mailbox.try_room(bytes) {
+                    // Boxed: other calls carry no place for it.
+                    Err(error) if patient && error.kind() == ErrorKind::Busy => {
+                        Box::pin(self.room(chain.deadline, bytes)).await
+                    }
+                    room => room,
+                };
+                (chain, None, Some(room?))
+            }
         };
-        let inherited = chain.deadline;
-        let chain = wish.on(chain.deeper(self.shared.limits.depth)?);
-        self.send(work, chain, inherited, None).await
+        self.send(work, chain, inherited, room).await
+    }
+
+    /// Waits for room for a call from the host.
+    async fn room(&self, until: Option<Instant>, bytes: usize) -> Result<Room> {
+        let room = self.mailbox.room(bytes);
+        match until {
+            None => self.worker.wait(None, room).await.map_err(|_| unresponsive())?,
+            Some(at) => {
+                let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
+                tokio::time::timeout_at(at, room).await.map_err(late)?
+            }
+        }
     }
 
     async fn send(
@@ -159,7 +170,9 @@ impl Address {
         // cancelled.
         let mut answer = pin!(answer);
         let mut timer = None;
-        let answered = poll_fn(|cx| {
+        let mut place = self.worker.place();
+        let until = place.as_ref().and_then(|_| self.given_up_at(chain));
+        poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 // One that never comes means that the whole context went down with its worker.
                 let gone = |_| Err(super::mailbox::ended(ErrorKind::Dead));
@@ -174,41 +187,48 @@ impl Address {
                     return Poll::Ready(Err(Error::new(ErrorKind::Timeout, late)));
                 }
             }
-            Poll::Pending
-        });
-        match self.worker.wait(self.given_up_at(chain), answered).await {
-            Ok(result) => result,
-            Err(GaveUp::Stuck) if self.shared.why_ended() == ErrorKind::Shutdown => {
-                Err(super::mailbox::ended(ErrorKind::Shutdown))
+            match place.as_mut().and_then(|place| place.stay(until, cx.waker())) {
+                Some(why) => Poll::Ready(Err(self.given_up(why))),
+                None => Poll::Pending,
             }
-            Err(why) => {
-                let what = match why {
-                    GaveUp::Late => "the call took longer than it may",
-                    GaveUp::Stuck => "the call was given up",
-                };
-                let message = format!(
-                    "{what}; the worker of context `{}` does not respond: a script or a native \
-                     holds it",
-                    self.name()
-                );
-                Err(Error::new(ErrorKind::Timeout, message))
-            }
-        }
+        })
+        .await
     }
 
     /// When a call that is sent now should have been answered, also by a worker that is held.
     fn given_up_at(&self, chain: Chain) -> Option<std::time::Instant> {
-        if self.worker.is_here() {
-            return None;
-        }
         let own = self.settings.limits.deadline;
         let own = own.and_then(|limit| Instant::now().checked_add(limit));
         chain.until(own).deadline.map(Instant::into_std)
     }
 
+    /// The error of a call whose worker is held.
+    fn given_up(&self, why: GaveUp) -> Error {
+        if why == GaveUp::Stuck && self.shared.why_ended() == ErrorKind::Shutdown {
+            return super::mailbox::ended(ErrorKind::Shutdown);
+        }
+        let what = match why {
+            GaveUp::Late => "the call took longer than it may",
+            GaveUp::Stuck => "the call was given up",
+        };
+        let name = self.name();
+        let message = format!(
+            "{what}; the worker of context `{name}` does not respond: a script or a native holds it"
+        );
+        Error::new(ErrorKind::Timeout, message)
+    }
+
     /// What tracing shows of a call: it is there from the sending to the answer, and whatever the
     /// caller was in is its parent.
     fn span(&self, work: &Work, chain: Chain) -> Span {
+        if tracing::level_enabled!(tracing::Level::DEBUG) {
+            return self.new_span(work, chain);
+        }
+        Span::none()
+    }
+
+    #[cold]
+    fn new_span(&self, work: &Work, chain: Chain) -> Span {
         let span = tracing::debug_span!(
             target: "calog",
             "call",

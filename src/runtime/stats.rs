@@ -43,7 +43,7 @@ pub struct ContextStats {
     pub engine: String,
     /// The number of its worker.
     pub worker: usize,
-    /// What it used at the end of its last turn.
+    /// What it used at the end of its last turn or, while calls of it wait, of one of its last 16.
     pub usage: Usage,
     /// Calls that wait in its mailbox.
     pub queued: usize,
@@ -91,14 +91,26 @@ pub(crate) struct Gauges {
     handles: AtomicUsize,
     calls: AtomicUsize,
     tasks: AtomicUsize,
+    turns: AtomicUsize,
 }
 
+/// At which of its turns a context with calls under way tells what it uses: rarely enough to cost
+/// nothing.
+const TOLD_AT: usize = 16;
+
 impl Gauges {
-    /// What is told at the end of a turn: `usage` but for the calls, which count themselves.
-    pub(super) fn publish(&self, memory_bytes: usize, handles: usize, tasks: usize) {
-        self.memory_bytes.store(memory_bytes, Relaxed);
-        self.handles.store(handles, Relaxed);
-        self.tasks.store(tasks, Relaxed);
+    /// What is told at the end of a turn, but for the calls, which count themselves. A context that
+    /// waits for others has many turns, and tells only now and then.
+    pub(super) fn publish(&self, usage: impl FnOnce() -> Usage) {
+        let turns = self.turns.load(Relaxed).wrapping_add(1);
+        self.turns.store(turns, Relaxed);
+        if self.calls.load(Relaxed) > 0 && !turns.is_multiple_of(TOLD_AT) {
+            return;
+        }
+        let usage = usage();
+        self.memory_bytes.store(usage.memory_bytes, Relaxed);
+        self.handles.store(usage.handles, Relaxed);
+        self.tasks.store(usage.tasks, Relaxed);
     }
 
     pub(super) fn call_begins(&self) {

@@ -63,29 +63,9 @@ impl Waiting {
         self.is_stuck.load(Ordering::Relaxed)
     }
 
-    /// Waits for `future`, which the worker is to complete. Somebody who is `outside` of the worker
-    /// gives up when it is held: at `until`, or when it counts as stuck.
-    ///
-    /// # Errors
-    /// Why it was given up.
-    pub(crate) async fn wait<F: Future>(
-        &self,
-        outside: bool,
-        until: Option<Instant>,
-        future: F,
-    ) -> Result<F::Output, GaveUp> {
-        let mut future = pin!(future);
-        let mut place = outside.then_some(Place { waiting: self, index: None });
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(output));
-            }
-            match place.as_mut().and_then(|place| place.stay(until, cx.waker())) {
-                Some(gave_up) => Poll::Ready(Err(gave_up)),
-                None => Poll::Pending,
-            }
-        })
-        .await
+    /// A place for somebody who begins to wait.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place { waiting: self, index: None }
     }
 
     /// The worker is held: tells those whose time has passed.
@@ -114,15 +94,38 @@ impl Waiting {
     }
 }
 
-/// A caller's place in the list, while it waits.
-struct Place<'a> {
+/// Waits for `future`, and gives up as the place of whoever waits says, if he has one.
+///
+/// # Errors
+/// Why it was given up.
+pub(crate) async fn wait<F: Future>(
+    mut place: Option<Place<'_>>,
+    until: Option<Instant>,
+    future: F,
+) -> Result<F::Output, GaveUp> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        match place.as_mut().and_then(|place| place.stay(until, cx.waker())) {
+            Some(gave_up) => Poll::Ready(Err(gave_up)),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The place of somebody who waits, in the list once he was polled in vain.
+pub(crate) struct Place<'a> {
     waiting: &'a Waiting,
     index: Option<usize>,
 }
 
 impl Place<'_> {
-    /// Takes the place, or sees whether it was given up there. `None`: wait on.
-    fn stay(&mut self, until: Option<Instant>, waker: &Waker) -> Option<GaveUp> {
+    /// Takes the place, or sees why to give up: the worker is held, and `until` has passed or it
+    /// counts as stuck. `None`: wait on, `waker` is woken when that changes.
+    pub(crate) fn stay(&mut self, until: Option<Instant>, waker: &Waker) -> Option<GaveUp> {
         let mut list = self.waiting.lock();
         if self.waiting.is_stuck() {
             return Some(GaveUp::Stuck);

@@ -4,7 +4,7 @@ use super::{
     Shared, actor,
     background::Background,
     context::ContextScope,
-    waiting::{GaveUp, Waiting},
+    waiting::{self, GaveUp, Place, Waiting},
 };
 use crate::{
     error::{Error, Result},
@@ -89,18 +89,23 @@ impl Worker {
         ptr::eq(HERE.get(), self)
     }
 
+    /// A place among those who wait for it; none for those who are on it, and cannot be answered
+    /// anyway while it is held.
+    pub(crate) fn place(&self) -> Option<Place<'_>> {
+        (!self.is_inline && !self.is_here()).then(|| self.waiting.place())
+    }
+
     /// Waits for `future`, which the worker is to complete, but not for a worker that is held: then
     /// only until `until`, and not at all once the worker counts as stuck.
     ///
     /// # Errors
     /// Why it was given up.
-    pub(crate) fn wait<F: Future>(
+    pub(crate) async fn wait<F: Future>(
         &self,
         until: Option<Instant>,
         future: F,
-    ) -> impl Future<Output = Result<F::Output, GaveUp>> {
-        // Whoever is on the worker himself cannot be answered anyway while it is held.
-        self.waiting.wait(!self.is_inline && !self.is_here(), until, future)
+    ) -> Result<F::Output, GaveUp> {
+        waiting::wait(self.place(), until, future).await
     }
 
     pub(super) fn is_held(&self) -> bool {
