@@ -25,7 +25,8 @@ pub struct Limits {
     pub deadline: Option<Duration>,
     /// How long a script may run before the other contexts of its worker get their turn. Default
     /// 10 ms, the slice of Go's scheduler (runtime/proc.go, `forcePreemptNS`). The broker's own
-    /// setting counts; that of a single context is not looked at.
+    /// setting counts; that of a single context is not looked at. Between
+    /// [`SHORTEST_SLICE`](Self::SHORTEST_SLICE) and [`LONGEST_SLICE`](Self::LONGEST_SLICE).
     pub slice: Duration,
     /// How long one turn of a context may hold its worker, out of the reach of all interrupts, before
     /// the worker counts as stuck: then everybody who waits for it gets `timeout`, and new calls get
@@ -74,6 +75,12 @@ impl Limits {
     /// The most that `value_depth` can be: what is nested deeper would not fit on the stack of a
     /// call.
     pub const MOST_VALUE_DEPTH: usize = 200;
+
+    /// The least that `slice` can be: 100 µs, some ten times what an interrupt takes.
+    pub const SHORTEST_SLICE: Duration = Duration::from_micros(100);
+
+    /// The most that `slice` can be: a day, which is for ever.
+    pub const LONGEST_SLICE: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// Sets [`memory_bytes`](Self::memory_bytes).
     pub fn memory_bytes(mut self, bytes: usize) -> Self {

@@ -290,3 +290,30 @@ async fn loading_does_not_wait_for_a_held_worker() {
     until(&broker, |stats| stats.contexts.is_empty()).await;
     broker.shutdown(TIMEOUT).await.unwrap();
 }
+
+// Settings at the ends of their ranges neither stop everything nor overflow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn extreme_limits_are_taken_as_far_as_they_go() {
+    let gate = Gate::default();
+    for slice in [Duration::ZERO, Duration::MAX] {
+        let limits = Limits::default()
+            .slice(slice)
+            .stuck_after(slice)
+            .deadline(Duration::MAX)
+            .concurrent_calls(0)
+            .memory_bytes(usize::MAX)
+            .value_bytes(usize::MAX);
+        let fake = waiting_at(&gate).on("one", |_, _| async { Ok(1.into()) });
+        let broker = threaded(builder(&fake).limits(limits.clone()), 1);
+        let context = opened(&broker, 0, "one=one").await;
+        for _ in 0..100 {
+            assert_eq!(within(context.call::<i64>("one", ())).await.unwrap(), 1);
+        }
+        broker.shutdown(TIMEOUT).await.unwrap();
+        inline(builder(&fake).limits(limits), async |broker| {
+            let context = open(&broker, "a", "one=one").await;
+            assert_eq!(context.call::<i64>("one", ()).await.unwrap(), 1);
+        })
+        .await;
+    }
+}

@@ -121,14 +121,20 @@ pub(crate) fn running(target: Target) -> Target {
 /// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches
 /// (inline mode), the clock is asked.
 pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
+    /// Ends the turn, also when `f` panics.
+    struct Over;
+    impl Drop for Over {
+        fn drop(&mut self) {
+            with_slot(|slot| slot.turn.store(0, Relaxed));
+        }
+    }
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
+    let _over = Over;
     if with_slot(|slot| slot.turn.store(turn, Relaxed)).is_none() {
         TURN.set(Some((Instant::now(), slice)));
     }
-    let result = f();
-    with_slot(|slot| slot.turn.store(0, Relaxed));
-    result
+    f()
 }
 
 /// Has the turn that is on lasted its slice?
@@ -344,7 +350,7 @@ mod os {
         }
     }
 
-    /// Installs the handler once, and notes the thread.
+    /// Installs the handler once, notes the thread, and sees to it that the signal reaches it.
     pub(super) fn prepare(slot: &Slot) {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
@@ -363,6 +369,14 @@ mod os {
                 libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut());
             }
         });
+        // SAFETY: a signal set of this frame, initialised before its use. A thread inherits the mask
+        // of the one that starts it, which may have blocked all signals.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, libc::SIGURG);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        }
         // SAFETY: has no preconditions.
         let thread = unsafe { libc::pthread_self() };
         slot.thread.store(thread as u64, Relaxed);

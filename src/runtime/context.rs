@@ -144,13 +144,14 @@ impl Address {
     /// Waits for room for a call from the host.
     async fn room(&self, until: Option<Instant>, bytes: usize) -> Result<Room> {
         let room = self.mailbox.room(bytes);
-        match until {
-            None => self.worker.wait(None, room).await.map_err(|_| unresponsive())?,
-            Some(at) => {
-                let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
-                tokio::time::timeout_at(at, room).await.map_err(late)?
+        let room = async {
+            let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
+            match until {
+                None => room.await,
+                Some(at) => tokio::time::timeout_at(at, room).await.map_err(late)?,
             }
-        }
+        };
+        self.worker.wait(None, room).await.map_err(|_| unresponsive())?
     }
 
     async fn send(

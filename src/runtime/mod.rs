@@ -121,7 +121,7 @@ impl Runtime {
             Self { shared, threads: tokio::sync::Mutex::default(), was_late: false.into() };
         let threads = runtime.threads.get_mut();
         for (worker, jobs) in runtime.shared.workers.iter().zip(jobs) {
-            threads.start(worker, jobs, &slots)?;
+            threads.start(worker, jobs, &slots, runtime.shared.limits.slice)?;
         }
         threads.watched_by(watchdog::start(&slots, &runtime.shared)?);
         Ok(runtime)
@@ -192,6 +192,7 @@ impl Shared {
         let Parts { natives, data, engines, mut limits, fidelity, output, on_failure, signals } =
             parts;
         limits.value_depth = limits.value_depth.min(Limits::MOST_VALUE_DEPTH);
+        limits.slice = limits.slice.clamp(Limits::SHORTEST_SLICE, Limits::LONGEST_SLICE);
         Ok(Arc::new(Self {
             directory: Directory::new(natives, data)?,
             engines,

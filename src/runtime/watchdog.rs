@@ -32,7 +32,7 @@ const HELD_AFTER: Duration = Duration::from_millis(40);
 /// `io` if the system refuses a thread.
 pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
     let (slots, shared) = (Arc::downgrade(slots), shared.clone());
-    let slice = shared.limits.slice.max(SHORTEST);
+    let slice = shared.limits.slice;
     // A quarter of a slice: a run is at most a quarter too short. While no script runs, it looks
     // less often.
     let tick = (slice / 4).max(SHORTEST);
@@ -44,10 +44,15 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
             std::thread::park_timeout(wait);
             let Some(slots) = slots.upgrade() else { return };
             let now = Instant::now();
+            // The process may have been stopped, or this thread kept from running: what it has not
+            // seen does not count against anybody.
+            let missed = now.saturating_duration_since(looked).saturating_sub(wait);
+            seen.iter_mut().for_each(|seen| seen.begin_look(missed));
             let mut idle = true;
             slots.watch(|&Watched { number, run, turn, poke }| {
                 idle &= run == 0 && turn == 0;
                 let seen = &mut seen[number];
+                seen.is_there = true;
                 // With deep recursion an interrupt takes long, since it walks all frames of the script,
                 // which must have as much time for itself.
                 let run = seen.runs.is_over(run, slice.max(poke), looked, now);
@@ -55,6 +60,7 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
             });
             drop(slots);
             for (number, seen) in seen.iter_mut().enumerate() {
+                seen.end_look(now);
                 seen.answer(&shared, number, slice, now);
             }
             let due = seen.iter().flat_map(|seen| [&seen.runs, &seen.turns]);
@@ -72,11 +78,26 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
 struct SeenWorker {
     runs: Seen,
     turns: Seen,
+    /// It was there at the last look.
+    is_there: bool,
 }
 
 impl SeenWorker {
     fn new(now: Instant) -> Self {
-        Self { runs: Seen::new(now), turns: Seen::new(now) }
+        Self { runs: Seen::new(now), turns: Seen::new(now), is_there: false }
+    }
+
+    /// So much time has passed unseen.
+    fn begin_look(&mut self, missed: Duration) {
+        self.is_there = false;
+        self.turns.since += missed;
+    }
+
+    /// A worker that has ended has no turn any more.
+    fn end_look(&mut self, now: Instant) {
+        if !self.is_there {
+            (self.runs, self.turns) = (Seen::new(now), Seen::new(now));
+        }
     }
 
     /// Answers in the place of a worker that does not come back from a turn.

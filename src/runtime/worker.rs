@@ -238,6 +238,7 @@ impl Threads {
         worker: &Arc<Worker>,
         jobs: async_channel::Receiver<Job>,
         slots: &Arc<Slots>,
+        slice: Duration,
     ) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ending, ended) = oneshot::channel();
@@ -253,7 +254,7 @@ impl Threads {
             // that loops in its handlers is ended by an interrupt. Its natives may still ask for
             // the runtime: a timer that finds none panics.
             let inside = runtime.enter();
-            drop(contexts);
+            fiber::in_turn(slice, || drop(contexts));
             drop(inside);
             // Not waiting for blocking natives that are still at work: one may hang in the system.
             runtime.shutdown_background();
