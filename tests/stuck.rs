@@ -8,6 +8,7 @@ use calog::{Broker, Builder, Context, ErrorKind, Limits, Stats};
 use futures::future::join_all;
 use std::{
     future::{IntoFuture, pending},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
     time::Duration,
 };
 use support::*;
@@ -316,4 +317,27 @@ async fn extreme_limits_are_taken_as_far_as_they_go() {
         })
         .await;
     }
+}
+
+// S-051: an engine that panics while its interpreter is dropped takes nobody else of its worker along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_at_the_end_of_a_context_leaves_the_worker_responding() {
+    let (gate, broken) = (Gate::default(), AtomicBool::new(false));
+    let fake = waiting_at(&gate).on("one", |_, _| async { Ok(1.into()) }).hook(move |entry, _| {
+        let breaks = matches!(entry, Entry::Close) && !broken.swap(true, SeqCst);
+        assert!(!breaks, "the test breaks it");
+        Ok(())
+    });
+    let limits = Limits::default().stuck_after(STUCK_AFTER);
+    let broker = threaded(builder(&fake).limits(limits), 1);
+    let other = opened(&broker, 0, "one=one").await;
+    let breaks = opened(&broker, 0, "also_one=one").await;
+    within(breaks.close()).await;
+    // Longer than it takes to be called stuck.
+    let until = Instant::now() + 4 * STUCK_AFTER;
+    while Instant::now() < until {
+        assert_eq!(broker.stats().stuck_workers(), 0);
+        tokio::time::sleep(STUCK_AFTER / 8).await;
+    }
+    assert_eq!(within(other.call::<i64>("one", ())).await.unwrap(), 1);
 }

@@ -121,16 +121,16 @@ pub(crate) fn running(target: Target) -> Target {
 /// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches
 /// (inline mode), the clock is asked.
 pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
-    /// Ends the turn, also when `f` panics.
-    struct Over;
-    impl Drop for Over {
+    /// Ends the turn, also when `f` panics: the turn around it goes on, if there is one.
+    struct Restore(u64);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            with_slot(|slot| slot.turn.store(0, Relaxed));
+            with_slot(|slot| slot.turn.store(self.0, Relaxed));
         }
     }
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
-    let _over = Over;
+    let _restore = Restore(with_slot(|slot| slot.turn.load(Relaxed)).unwrap_or(0));
     if with_slot(|slot| slot.turn.store(turn, Relaxed)).is_none() {
         TURN.set(Some((Instant::now(), slice)));
     }

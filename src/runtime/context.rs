@@ -119,6 +119,9 @@ impl Address {
         wish: Wish,
         patient: bool,
     ) -> Result<Value> {
+        if self.worker.is_stuck() {
+            return Err(unresponsive());
+        }
         let (chain, inherited, room) = match Chain::current() {
             Some(current) => {
                 let chain = wish.on(current.deeper(self.shared.limits.depth)?);
@@ -161,9 +164,6 @@ impl Address {
         inherited: Option<Instant>,
         room: Option<Room>,
     ) -> Result<Value> {
-        if self.worker.is_stuck() {
-            return Err(unresponsive());
-        }
         let (reply, answer) = oneshot::channel();
         let (reply, span) = (Reply::To(reply), self.span(&work, chain));
         self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
@@ -267,6 +267,9 @@ impl Address {
     /// # Errors
     /// `dead` or `shutdown` if it has ended, `busy` if its worker does not respond.
     pub(crate) async fn usage(&self) -> Result<Usage> {
+        if self.worker.is_stuck() {
+            return Err(unresponsive());
+        }
         let (reply, usage) = oneshot::channel();
         self.mailbox.control(Control::Inspect(reply));
         let usage = self.worker.wait(None, usage).await.map_err(|_| unresponsive())?;

@@ -35,7 +35,7 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
     let slice = shared.limits.slice;
     // A quarter of a slice: a run is at most a quarter too short. While no script runs, it looks
     // less often.
-    let tick = (slice / 4).max(SHORTEST);
+    let tick = (slice / 4).clamp(SHORTEST, LONGEST_WAIT);
     let main = move || {
         let mut looked = Instant::now();
         let mut seen: Vec<_> = shared.workers.iter().map(|_| SeenWorker::new(looked)).collect();
@@ -116,12 +116,13 @@ impl SeenWorker {
             || (is_held && shared.why_ended() == ErrorKind::Shutdown);
         match (worker.is_stuck(), is_stuck) {
             (false, true) => {
-                tracing::warn!(worker = number, ?held, "worker does not respond");
+                // Told first: whoever listens to the log may be what holds the worker.
                 worker.waiting().set_stuck(true);
+                tracing::warn!(target: "calog", worker = number, ?held, "worker does not respond");
             }
             (true, false) => {
-                tracing::info!(worker = number, "worker responds again");
                 worker.waiting().set_stuck(false);
+                tracing::info!(target: "calog", worker = number, "worker responds again");
             }
             _ => {}
         }
