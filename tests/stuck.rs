@@ -341,3 +341,49 @@ async fn a_panic_at_the_end_of_a_context_leaves_the_worker_responding() {
     }
     assert_eq!(within(other.call::<i64>("one", ())).await.unwrap(), 1);
 }
+
+// S-050: a deadline that is far away does not keep whoever waits for room from hearing that the worker
+// does not respond.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_room_of_a_stuck_worker() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let limits = Limits::default().concurrent_calls(1).stuck_after(STUCK_AFTER);
+    let broker = threaded(holding(&blockade, &gate).limits(limits), 1);
+    let context = opened(&broker, 0, "one=one hold=hold").await;
+    let holds = tokio::spawn(context.call::<i64>("hold", ()));
+    blockade.reached();
+    let hour = Duration::from_secs(3600);
+    let behind = within(context.call::<i64>("one", ()).deadline(hour)).await;
+    assert_eq!(kind(behind), ErrorKind::Busy);
+    assert_eq!(kind(within(holds).await.unwrap()), ErrorKind::Timeout);
+    blockade.lift();
+}
+
+// S-050: whoever waits for a worker is also answered when the broker is dropped and the worker is held
+// by the end of a context.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_broker_answers_for_a_held_worker() {
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let held = blockade.clone();
+    let fake = waiting_at(&gate).hook(move |entry, _| {
+        if entry == Entry::Close {
+            held.block();
+        }
+        Ok(())
+    });
+    let broker = threaded(builder(&fake), 1);
+    let mut calls = Vec::new();
+    for name in ["a", "b", "c"] {
+        let context = opened(&broker, 0, &format!("{name}=wait")).await;
+        calls.push(tokio::spawn(context.call::<()>(name, ())));
+    }
+    gate.arrived(3).await;
+    let dropped = tokio::task::spawn_blocking(move || drop(broker));
+    for call in calls {
+        assert_eq!(kind(within(call).await.unwrap()), ErrorKind::Shutdown);
+    }
+    blockade.lift();
+    within(dropped).await.unwrap();
+}

@@ -190,3 +190,26 @@ fn a_preempted_call_keeps_the_turn() {
     assert_eq!(bell.0.load(std::sync::atomic::Ordering::Relaxed), before + 1, "b was woken");
     assert!(b.as_mut().poll(cx).is_ready());
 }
+
+// A turn that a panic ended must not look to the watchdog as if it held its worker.
+#[test]
+fn turns_end_also_by_a_panic() {
+    let slots = Slots::new(false);
+    let _registered = slots.register(std::sync::Arc::new(Slot::new(0)));
+    let turn = || {
+        let mut seen = None;
+        slots.watch(|watched| {
+            seen = Some(watched.turn);
+            Over { run: false, turn: false }
+        });
+        seen.unwrap()
+    };
+    in_turn(Duration::MAX, || {
+        let outer = turn();
+        assert_ne!(outer, 0);
+        let broken = catch_unwind(|| in_turn(Duration::MAX, || panic!("breaks")));
+        assert!(broken.is_err());
+        assert_eq!(turn(), outer);
+    });
+    assert_eq!(turn(), 0);
+}

@@ -302,7 +302,10 @@ impl Threads {
 
     /// The watchdog ends when it sees that no worker is left.
     fn join_watchdog(&mut self) {
-        if let Some(watchdog) = self.watchdog.take() {
+        // A waker that the watchdog drops may hold the last broker.
+        let is_other =
+            |watchdog: &JoinHandle<()>| watchdog.thread().id() != std::thread::current().id();
+        if let Some(watchdog) = self.watchdog.take().filter(is_other) {
             watchdog.thread().unpark();
             let _ = watchdog.join();
         }
