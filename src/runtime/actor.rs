@@ -15,12 +15,13 @@ use crate::{
 };
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
+    cell::RefCell,
     future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::{self, Sleep, sleep_until};
@@ -34,10 +35,13 @@ pub(crate) async fn run(
     background: Rc<Background>,
 ) {
     let (worker, slice) = (ending.0.worker.clone(), ending.0.shared.limits.slice);
+    let deferred = Rc::<Deferred>::default();
+    let put_off = deferred.clone();
     let mut context = Actor {
         // Dropped in this order: calls first (they run on the interpreter), then the interpreter,
         // and only then is the end announced.
         live: FuturesUnordered::new(),
+        deferred,
         background,
         interpreter,
         ending,
@@ -65,6 +69,10 @@ pub(crate) async fn run(
                         tasks: background.len(),
                         ..Usage::default()
                     });
+                    if !context.deferred.0.borrow().is_empty() {
+                        // When the other contexts, and the timers, have had their turn.
+                        let _ = pin!(tokio::task::yield_now()).poll(cx);
+                    }
                     background.poll(cx)
                 }) => {}
             }
@@ -74,14 +82,20 @@ pub(crate) async fn run(
     // The slice is the context's, not the call's: see `Running::poll`.
     poll_fn(|cx| {
         worker.count_slice();
+        put_off.0.take().into_iter().for_each(Waker::wake);
         fiber::in_turn(slice, || work.as_mut().poll(cx))
     })
     .await;
 }
 
+/// Calls that the end of a turn has put off, in their order, in which they go on in the next.
+#[derive(Default)]
+struct Deferred(RefCell<Vec<Waker>>);
+
 struct Actor {
     /// Every call that has begun and not ended.
     live: FuturesUnordered<Running>,
+    deferred: Rc<Deferred>,
     /// What belongs to no call.
     background: Rc<Background>,
     interpreter: Rc<dyn Interpreter>,
@@ -145,6 +159,7 @@ impl Actor {
             begun: false,
             reply: Some(reply),
             address: address.clone(),
+            deferred: self.deferred.clone(),
             span,
             _function: keep,
             _room: room,
@@ -177,6 +192,7 @@ struct Running {
     begun: bool,
     reply: Option<Reply>,
     address: Arc<Address>,
+    deferred: Rc<Deferred>,
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
@@ -245,8 +261,8 @@ impl Future for Running {
         }
         if fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them run
-            // when the other contexts, and the timers, have had their turn.
-            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            // in the context's next turn.
+            this.deferred.0.borrow_mut().push(cx.waker().clone());
             return Poll::Pending;
         }
         if !std::mem::replace(&mut this.begun, true) {
