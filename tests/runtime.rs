@@ -490,3 +490,25 @@ async fn a_file_is_opened_by_its_extension() {
     broker.shutdown(TIMEOUT).await.unwrap();
     assert!(broker.contexts().is_empty());
 }
+
+// Calls that the end of a turn puts off begin in the order in which they were accepted.
+#[tokio::test]
+async fn calls_that_are_put_off_keep_their_order() {
+    const SLICE: Duration = Limits::SHORTEST_SLICE;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let noted = order.clone();
+    let fake = Fake::new().on("note", move |_, args| {
+        noted.lock().unwrap().push(args[0].clone());
+        // Each call ends the turn.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < SLICE {}
+        async { Ok(Value::Nil) }
+    });
+    inline(builder(&fake).limits(Limits::default().slice(SLICE)), async |broker| {
+        let context = open(&broker, "a", "note=note").await;
+        let calls = (0..20).map(|n| context.call::<()>("note", (n,)));
+        join_all(calls).await.into_iter().for_each(|result| result.unwrap());
+    })
+    .await;
+    assert_eq!(*order.lock().unwrap(), (0..20).map(Value::from).collect::<Vec<_>>());
+}

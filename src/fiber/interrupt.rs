@@ -130,10 +130,16 @@ pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
     }
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
-    let _restore = Restore(with_slot(|slot| slot.turn.load(Relaxed)).unwrap_or(0));
-    if with_slot(|slot| slot.turn.store(turn, Relaxed)).is_none() {
+    let outer = with_slot(|slot| {
+        let outer = slot.turn.load(Relaxed);
+        slot.turn.store(turn, Relaxed);
+        outer
+    });
+    let Some(outer) = outer else {
         TURN.set(Some((Instant::now(), slice)));
-    }
+        return f();
+    };
+    let _restore = Restore(outer);
     f()
 }
 

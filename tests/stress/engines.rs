@@ -41,6 +41,20 @@ pub(crate) fn languages(broker: &Broker) -> Vec<&'static Language> {
     broker.engines().map(|(engine, _)| row(engine)).collect()
 }
 
+/// A context of each language on each of two workers, with the handles that it has at rest.
+pub(crate) async fn on_both_workers(broker: &Broker) -> Vec<(Context, usize)> {
+    let mut contexts = Vec::new();
+    for (number, language) in languages(broker).into_iter().enumerate() {
+        for worker in 0..2 {
+            let name = format!("c{number}{worker}");
+            let context = language.open_on(broker, &name, worker).await.unwrap();
+            let handles = context.usage().await.unwrap().handles;
+            contexts.push((context, handles));
+        }
+    }
+    contexts
+}
+
 impl Language {
     /// A context named `name` with the kit, whose functions are `name.plus` and so on.
     pub(crate) async fn open(&self, broker: &Broker, name: &str) -> calog::Result<Context> {

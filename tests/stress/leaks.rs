@@ -1,10 +1,10 @@
 //! Rounds of everything together leave the process as it was.
 
 use crate::{
-    engines::{at_rest, languages},
+    engines::{at_rest, on_both_workers},
     resources::{Held, MIB, mib, resident},
 };
-use calog::{Broker, Context, ErrorKind, Function, Value};
+use calog::{Broker, ErrorKind, Function, Value};
 use std::time::{Duration, Instant};
 
 /// How many rounds may fill pools and caches, and how many must then add nothing.
@@ -37,15 +37,7 @@ async fn round() {
         .native_async("apply", |f: Function| async move { f.call_raw(Vec::new()).await })
         .build()
         .unwrap();
-    let mut contexts: Vec<(Context, usize)> = Vec::new();
-    for (number, language) in languages(&broker).into_iter().enumerate() {
-        for worker in 0..2 {
-            let name = format!("c{number}{worker}");
-            let context = language.open_on(&broker, &name, worker).await.unwrap();
-            let handles = context.usage().await.unwrap().handles;
-            contexts.push((context, handles));
-        }
-    }
+    let contexts = on_both_workers(&broker).await;
     let mut calls = Vec::new();
     for (context, _) in &contexts {
         for (other, _) in &contexts {

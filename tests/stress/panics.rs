@@ -1,7 +1,7 @@
 //! Natives that panic: each is an error of its own call, and nothing else is hurt.
 
 use crate::{
-    engines::{at_rest, languages},
+    engines::{at_rest, on_both_workers},
     resources::Held,
 };
 use calog::{Broker, ErrorKind, Result};
@@ -72,15 +72,7 @@ async fn every_panic_of_a_native_is_an_error_of_its_call() {
         .native_blocking("blocking", move |number: usize| maybe(number, &blocking))
         .build()
         .unwrap();
-    let mut contexts = Vec::new();
-    for (number, language) in languages(&broker).into_iter().enumerate() {
-        for worker in 0..2 {
-            let name = format!("c{number}{worker}");
-            let context = language.open_on(&broker, &name, worker).await.unwrap();
-            let handles = context.usage().await.unwrap().handles;
-            contexts.push((context, handles));
-        }
-    }
+    let contexts = on_both_workers(&broker).await;
     let callers = (0..CALLERS).map(|caller| {
         let contexts = contexts.clone();
         tokio::spawn(async move {
