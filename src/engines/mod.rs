@@ -3,6 +3,8 @@
 use crate::engine::Engine;
 use std::sync::Arc;
 
+#[cfg(feature = "basic")]
+mod basic;
 #[cfg(feature = "js")]
 mod js;
 #[cfg(feature = "lua")]

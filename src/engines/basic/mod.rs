@@ -1,0 +1,6 @@
+//! BASIC, in the dialect of MY-BASIC: an interpreter of our own, in safe Rust.
+
+#![allow(dead_code, reason = "the parts are joined as they arrive")]
+
+mod fault;
+mod syntax;
