@@ -2,6 +2,8 @@
 //!
 //! The dialect finds most mistakes when a statement runs, not when the text is loaded. So what cannot
 //! be parsed is part of the tree: a malformed statement or expression fails when it is reached.
+//!
+//! The parser bounds how deep a tree is, so it may be walked by recursion.
 
 use super::fault::Fault;
 use std::rc::Rc;
@@ -157,7 +159,7 @@ pub(super) enum Member {
 
 #[derive(Debug)]
 pub(super) struct Expr {
-    /// Of an operator, where that stands.
+    /// Where it begins; of a chain, where its first operand does.
     pub(super) place: Place,
     pub(super) kind: ExprKind,
 }
@@ -192,8 +194,22 @@ pub(super) enum ExprKind {
     /// `a TO b`, which only `LIST(a TO b)` has.
     Range(Box<(Expr, Expr)>),
     Unary(Unary, Box<Expr>),
-    Binary(Binary, Box<(Expr, Expr)>),
+    /// Operators of one level, from left to right: `first + a - b`. One node for however many there
+    /// are, so that a long sum is no deep tree.
+    Chain {
+        first: Box<Expr>,
+        rest: Vec<Link>,
+    },
     Lambda(Box<Routine>),
+}
+
+/// An operator of a chain with its right side.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Where the operator stands.
+    pub(super) place: Place,
+    pub(super) operator: Binary,
+    pub(super) right: Expr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
