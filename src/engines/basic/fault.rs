@@ -1,5 +1,6 @@
 //! The errors of the dialect: a code, its text, and what is wrong in this case.
 
+use crate::error::Error;
 use std::fmt;
 
 /// Declares the codes with their texts.
@@ -112,5 +113,31 @@ impl fmt::Display for Fault {
             write!(f, ": {}", self.detail)?;
         }
         Ok(())
+    }
+}
+
+/// Why an operation of the interpreter did not end well.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The program is wrong.
+    Fault(Box<Fault>),
+    /// So many bytes more are needed than there are. Nothing has changed: after a collection the
+    /// operation may be tried again.
+    Memory(usize),
+    /// The call is to end now.
+    Stopped,
+    /// Somebody else failed.
+    Error(Error),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl From<Code> for Failure {
+    fn from(code: Code) -> Self {
+        Fault::from(code).into()
     }
 }

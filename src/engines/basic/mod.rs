@@ -2,5 +2,10 @@
 
 #![allow(dead_code, reason = "the parts are joined as they arrive")]
 
+mod class;
+mod code;
+mod dict;
 mod fault;
+mod heap;
 mod syntax;
+mod value;

@@ -260,6 +260,7 @@ macro_rules! library {
             /// The function called `name`, in upper case.
             pub(super) fn find(name: &str) -> Option<Self> {
                 match name {
+                    "CALL" => None,
                     $($name => Some(Self::$variant),)*
                     _ => None,
                 }
@@ -278,5 +279,9 @@ library! {
     Clear "CLEAR", Clone "CLONE", ToArray "TO_ARRAY", Iterator "ITERATOR", MoveNext "MOVE_NEXT",
     Type "TYPE", New "NEW", Reflect "REFLECT",
     Mem "MEM", Ticks "TICKS", Now "NOW", Os "OS", Trace "TRACE", Raise "RAISE", Gc "GC",
-    Beep "BEEP", Expose "EXPOSE",
+    Beep "BEEP",
+    // Calog's own.
+    Expose "EXPOSE", Try "TRY", Finally "FINALLY",
+    // `CALL(value)`: a keyword where it is followed by a name.
+    Call "CALL",
 }

@@ -1,0 +1,62 @@
+//! Classes: the names that their objects have.
+
+use super::{code::Proto, value::Value};
+use std::{collections::HashMap, rc::Rc};
+
+/// A name that was given a number, so that it is compared as one.
+pub(super) type Symbol = u32;
+
+/// What objects of one class have in common. Bases are taken over when a class is defined, so an
+/// object finds each member at once.
+#[derive(Default)]
+pub(super) struct Shape {
+    pub(super) name: Rc<str>,
+    /// The numbers of the class and of all that it comes from.
+    pub(super) ancestors: Vec<u32>,
+    pub(super) members: HashMap<Symbol, Member>,
+    /// The members in the order in which they were found: the class's own ones, then its bases'.
+    pub(super) order: Vec<(Symbol, Member)>,
+    /// What is called in the place of library functions, for printing, and so on.
+    pub(super) meta: Meta,
+}
+
+#[derive(Clone)]
+pub(super) enum Member {
+    /// Where among the fields.
+    Field(usize),
+    Method(Rc<Proto>),
+}
+
+/// The methods that the interpreter itself looks for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Meta {
+    pub(super) to_string: bool,
+    pub(super) hash: bool,
+    /// It has methods that begin with an underscore, which may stand for library functions.
+    pub(super) overrides: bool,
+}
+
+impl Shape {
+    pub(super) fn method(&self, name: Symbol) -> Option<&Rc<Proto>> {
+        match self.members.get(&name)? {
+            Member::Method(proto) => Some(proto),
+            Member::Field(_) => None,
+        }
+    }
+
+    pub(super) fn field(&self, name: Symbol) -> Option<usize> {
+        match self.members.get(&name)? {
+            Member::Field(index) => Some(*index),
+            Member::Method(_) => None,
+        }
+    }
+
+    /// Tells `mark` each value that the methods hold.
+    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
+        for (_, member) in &self.order {
+            if let Member::Method(proto) = member {
+                proto.each(mark);
+            }
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! What the machine runs: operations on the registers of a call.
+//!
+//! Register 0 of a call is its object (`ME`) or NIL, and its arguments follow. A call is made with
+//! its arguments in a row of registers, which become the first ones of the callee; its result
+//! takes the place before them.
+
+use super::{
+    class::Symbol,
+    fault::Fault,
+    syntax::{Library, Place},
+    value::Value,
+};
+use std::rc::Rc;
+
+/// A register.
+pub(super) type Register = u16;
+
+/// In the place of the number of arguments: they go up to where [`Op::Spread`] said.
+pub(super) const SPREAD: u16 = u16::MAX;
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    Equal,
+    Unequal,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+/// What two values are calculated with, where speed matters less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Divide,
+    Modulo,
+    Power,
+}
+
+/// One operation: `d` is where its result goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Op {
+    /// Fails with a fault of the routine.
+    Fail {
+        fault: u32,
+    },
+    Nil {
+        d: Register,
+    },
+    Int {
+        d: Register,
+        int: i32,
+    },
+    Constant {
+        d: Register,
+        constant: u32,
+    },
+    Move {
+        d: Register,
+        from: Register,
+    },
+    /// A global variable.
+    Global {
+        d: Register,
+        global: u32,
+    },
+    SetGlobal {
+        global: u32,
+        from: Register,
+    },
+    /// A variable that this routine shares with its lambdas: the register has its place.
+    Share {
+        d: Register,
+    },
+    Shared {
+        d: Register,
+        of: Register,
+    },
+    SetShared {
+        of: Register,
+        from: Register,
+    },
+    /// A variable of a routine around this lambda.
+    Upvalue {
+        d: Register,
+        upvalue: u16,
+    },
+    SetUpvalue {
+        upvalue: u16,
+        from: Register,
+    },
+    /// What is known from outside by a name that is no variable, or the default of the name.
+    External {
+        d: Register,
+        name: u32,
+    },
+    /// The routine, function value or native that has the name, as a value.
+    RoutineOf {
+        d: Register,
+        name: u32,
+    },
+
+    Add {
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    AddInt {
+        d: Register,
+        a: Register,
+        int: i16,
+    },
+    Subtract {
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    Multiply {
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    Arithmetic {
+        arithmetic: Arithmetic,
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    Compare {
+        compare: Compare,
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    And {
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    Or {
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    Is {
+        d: Register,
+        a: Register,
+        b: Register,
+    },
+    Negate {
+        d: Register,
+        a: Register,
+    },
+    Not {
+        d: Register,
+        a: Register,
+    },
+
+    Jump {
+        to: u32,
+    },
+    /// Jumps back: where a loop can be interrupted.
+    Loop {
+        to: u32,
+    },
+    JumpIf {
+        a: Register,
+        to: u32,
+    },
+    JumpUnless {
+        a: Register,
+        to: u32,
+    },
+    JumpUnlessCompare {
+        compare: Compare,
+        a: Register,
+        b: Register,
+        to: u32,
+    },
+    JumpUnlessCompareInt {
+        compare: Compare,
+        a: Register,
+        int: i16,
+        to: u32,
+    },
+    /// Jumps if `at` is past `limit`, in the direction of `step`.
+    JumpIfPast {
+        at: Register,
+        limit: Register,
+        step: Register,
+        to: u32,
+    },
+    /// GOSUB, and the RETURN of the main program.
+    Gosub {
+        to: u32,
+    },
+    ReturnSub,
+
+    /// A call of the routine of the program that has this number.
+    CallRoutine {
+        d: Register,
+        count: u16,
+        routine: u32,
+    },
+    /// A call of what is in `callee`, or an element of it. One that is no value is an error about
+    /// `name`.
+    Apply {
+        d: Register,
+        count: u16,
+        callee: Register,
+        name: u32,
+    },
+    /// The same with one argument that is elsewhere.
+    ApplyOne {
+        d: Register,
+        callee: Register,
+        arg: Register,
+        name: u32,
+    },
+    /// As `Apply`, but it must be a call.
+    Call {
+        d: Register,
+        count: u16,
+        callee: Register,
+        name: u32,
+    },
+    /// A call of what is known from outside by a name.
+    CallExternal {
+        d: Register,
+        count: u16,
+        name: u32,
+    },
+    CallMember {
+        d: Register,
+        count: u16,
+        object: Register,
+        member: Symbol,
+    },
+    CallLibrary {
+        d: Register,
+        count: u16,
+        library: Library,
+    },
+    /// The arguments that are left follow those that begin after `d`: the next call has them all.
+    Spread {
+        d: Register,
+        count: u16,
+        rest: Register,
+    },
+    /// Makes a list of the arguments beyond the parameters. The first operation of a routine with
+    /// `...`.
+    Return {
+        from: Register,
+    },
+    ReturnNil,
+    End,
+
+    SetElement {
+        of: Register,
+        first: Register,
+        count: u16,
+        from: Register,
+    },
+    SetElementOne {
+        of: Register,
+        index: Register,
+        from: Register,
+    },
+    Member {
+        d: Register,
+        object: Register,
+        member: Symbol,
+    },
+    SetMember {
+        object: Register,
+        member: Symbol,
+        from: Register,
+    },
+    /// An array: its sizes follow `d`.
+    Dim {
+        d: Register,
+        count: u16,
+        texts: bool,
+    },
+    /// The next of the arguments that are left.
+    NextRest {
+        d: Register,
+        rest: Register,
+    },
+    CountRest {
+        d: Register,
+        rest: Register,
+    },
+    Lambda {
+        d: Register,
+        lambda: u32,
+    },
+    /// Defines a routine or a class, which happens where it stands.
+    DefineRoutine {
+        definition: u32,
+    },
+    DefineClass {
+        d: Register,
+        definition: u32,
+    },
+
+    /// Begins to go through a collection or an object.
+    Iterate {
+        d: Register,
+        of: Register,
+    },
+    /// Moves on: `d` is whether there was another element.
+    Advance {
+        d: Register,
+        iterator: Register,
+    },
+    /// The element where it is, or the key.
+    Current {
+        d: Register,
+        iterator: Register,
+    },
+    /// Gives that element another value, if it is in a list.
+    SetCurrent {
+        iterator: Register,
+        from: Register,
+    },
+
+    Print {
+        a: Register,
+    },
+    PrintLine,
+    /// Reads a line: a text if `d` holds one, else a number.
+    Input {
+        d: Register,
+    },
+    /// Opens a namespace of the host.
+    Open {
+        name: u32,
+    },
+    /// Ends a guard: the middle of TRY and FINALLY.
+    Rethrow,
+}
+
+/// What was compiled of a routine, a lambda, or the main program.
+pub(super) struct Proto {
+    pub(super) kind: Kind,
+    /// What traces call it: as it was written.
+    pub(super) name: Rc<str>,
+    pub(super) file: Rc<str>,
+    pub(super) code: Vec<Op>,
+    /// Where it begins.
+    pub(super) entry: u32,
+    /// Where operations come from: from the index on.
+    pub(super) places: Vec<(u32, Place)>,
+    pub(super) registers: usize,
+    /// For each parameter: is its default a text?
+    pub(super) parameters: Vec<bool>,
+    /// More arguments than parameters are a list in the register after those.
+    pub(super) rest: bool,
+    /// The texts are kept by who keeps this.
+    pub(super) constants: Vec<Value>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) lambdas: Vec<Lambda>,
+    pub(super) routines: Vec<Defined>,
+    pub(super) classes: Vec<DefinedClass>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Main,
+    Routine,
+    Lambda,
+}
+
+/// A lambda, and where what it shares with its surroundings is when it is made.
+pub(super) struct Lambda {
+    pub(super) proto: Rc<Proto>,
+    pub(super) shared: Vec<Shared>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shared {
+    /// In a register of the routine that makes it.
+    Register(Register),
+    /// Shared with that already.
+    Upvalue(u16),
+}
+
+/// A routine of the program.
+pub(super) struct Defined {
+    pub(super) routine: u32,
+    pub(super) proto: Rc<Proto>,
+}
+
+/// A class of the program. Where it is defined, the first values of its fields follow register `d`.
+pub(super) struct DefinedClass {
+    pub(super) name: Rc<str>,
+    pub(super) bases: Vec<Register>,
+    pub(super) fields: Vec<Symbol>,
+    pub(super) methods: Vec<(Symbol, Rc<Proto>)>,
+}
+
+impl Default for Proto {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Main,
+            name: "".into(),
+            file: "".into(),
+            code: Vec::new(),
+            entry: 0,
+            places: Vec::new(),
+            registers: 1,
+            parameters: Vec::new(),
+            rest: false,
+            constants: Vec::new(),
+            faults: Vec::new(),
+            lambdas: Vec::new(),
+            routines: Vec::new(),
+            classes: Vec::new(),
+        }
+    }
+}
+
+impl Proto {
+    /// Where the operation at `index` comes from.
+    pub(super) fn place(&self, index: usize) -> Place {
+        let after = self.places.partition_point(|(from, _)| *from as usize <= index);
+        after.checked_sub(1).map_or(Place::default(), |at| self.places[at].1)
+    }
+
+    /// Tells `mark` each value that it holds.
+    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
+        self.constants.iter().for_each(|value| mark(*value));
+        self.lambdas.iter().for_each(|lambda| lambda.proto.each(mark));
+    }
+
+    /// Bytes that it takes, with all that is defined in it.
+    pub(super) fn bytes(&self) -> usize {
+        let inner = self.lambdas.iter().map(|lambda| &lambda.proto);
+        let inner = inner.chain(self.routines.iter().map(|defined| &defined.proto));
+        let methods = self.classes.iter().flat_map(|class| &class.methods);
+        let inner = inner.chain(methods.map(|(_, proto)| proto));
+        size_of::<Self>()
+            + self.code.capacity() * size_of::<Op>()
+            + self.places.capacity() * size_of::<(u32, Place)>()
+            + self.constants.capacity() * size_of::<Value>()
+            + inner.map(|proto| proto.bytes()).sum::<usize>()
+    }
+}

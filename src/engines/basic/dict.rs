@@ -1,0 +1,208 @@
+//! What is in a dict: entries by key, in the order in which they were made.
+
+use super::{
+    heap::{Heap, Object, Ref},
+    value::{Type, Value},
+};
+use indexmap::{Equivalent, IndexMap};
+use std::{
+    hash::{Hash, Hasher},
+    rc::Rc,
+};
+
+/// The entries of a dict. Keys are equal if their types and values are: 2 and 2.0 are two keys.
+#[derive(Default)]
+pub(super) struct Entries {
+    map: IndexMap<Key, Entry>,
+    /// Objects among the keys that tell their own hash, by that.
+    hashed: Vec<(i64, Ref<Object>)>,
+    /// Bytes of the texts among the keys.
+    text_bytes: usize,
+}
+
+struct Entry {
+    key: Value,
+    value: Value,
+}
+
+/// A key in the form in which equal keys are equal.
+#[derive(PartialEq, Eq)]
+enum Key {
+    Text(Rc<[u8]>),
+    Other(Plain),
+}
+
+/// A key that is no text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Plain {
+    Nil,
+    Unknown,
+    Int(i64),
+    /// The bits, with one zero and one NaN.
+    Real(u64),
+    Type(Type),
+    /// Which kind of object, and which one.
+    Reference(u8, u32),
+}
+
+/// A key that is looked for.
+enum Wanted<'a> {
+    Text(&'a [u8]),
+    Other(Plain),
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Text(bytes) => Wanted::Text(bytes).hash(state),
+            Self::Other(plain) => Wanted::Other(*plain).hash(state),
+        }
+    }
+}
+
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Text(bytes) => bytes.hash(state),
+            Self::Other(plain) => plain.hash(state),
+        }
+    }
+}
+
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        match (self, key) {
+            (Self::Text(a), Key::Text(b)) => **a == **b,
+            (Self::Other(a), Key::Other(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn new(heap: &'a Heap, key: Value) -> Self {
+        Self::Other(match key {
+            Value::Text(r) => return Self::Text(heap.text(r)),
+            Value::Nil | Value::Unset => Plain::Nil,
+            Value::Unknown => Plain::Unknown,
+            Value::Int(int) => Plain::Int(int),
+            Value::Real(real) if real.is_nan() => Plain::Real(f64::NAN.to_bits()),
+            // Adding zero makes the negative zero the other one.
+            Value::Real(real) => Plain::Real((real + 0.0).to_bits()),
+            Value::Type(kind) => Plain::Type(kind),
+            Value::Array(r) => Plain::Reference(0, r.index()),
+            Value::List(r) => Plain::Reference(1, r.index()),
+            Value::Dict(r) => Plain::Reference(2, r.index()),
+            Value::Iterator(r) => Plain::Reference(3, r.index()),
+            Value::Object(r) => Plain::Reference(4, r.index()),
+            Value::Routine(r) => Plain::Reference(5, r.index()),
+            Value::Upvalue(r) => Plain::Reference(6, r.index()),
+        })
+    }
+}
+
+/// A key that was made ready, for a dict that is changed while the heap is not read.
+pub(super) struct Ready {
+    key: Key,
+    value: Value,
+}
+
+impl Ready {
+    pub(super) fn new(heap: &Heap, value: Value) -> Self {
+        let key = match Wanted::new(heap, value) {
+            Wanted::Other(plain) => Key::Other(plain),
+            Wanted::Text(bytes) => match value {
+                Value::Text(r) => Key::Text(heap.text_shared(r)),
+                _ => Key::Text(bytes.into()),
+            },
+        };
+        Self { key, value }
+    }
+}
+
+impl Entries {
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        // Besides the entry, the table has the hash and an index for each.
+        const ENTRY: usize = size_of::<Key>() + size_of::<Entry>() + 2 * size_of::<usize>();
+        self.map.capacity() * ENTRY + self.text_bytes + size_of_val(&*self.hashed)
+    }
+
+    pub(super) fn get(&self, heap: &Heap, key: Value) -> Option<Value> {
+        self.map.get(&Wanted::new(heap, key)).map(|entry| entry.value)
+    }
+
+    /// The key and the value of the entry at `index`, in their order.
+    pub(super) fn at(&self, index: usize) -> Option<(Value, Value)> {
+        self.map.get_index(index).map(|(_, entry)| (entry.key, entry.value))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Value, Value)> + '_ {
+        self.map.values().map(|entry| (entry.key, entry.value))
+    }
+
+    /// Adds an entry, or gives the one that is there another value.
+    pub(super) fn insert(&mut self, key: Ready, value: Value) {
+        let Ready { key, value: key_value } = key;
+        let bytes = match &key {
+            Key::Text(bytes) => bytes.len(),
+            Key::Other(_) => 0,
+        };
+        match self.map.entry(key) {
+            indexmap::map::Entry::Occupied(mut entry) => entry.get_mut().value = value,
+            indexmap::map::Entry::Vacant(entry) => {
+                entry.insert(Entry { key: key_value, value });
+                self.text_bytes += bytes;
+            }
+        }
+    }
+
+    /// The value that was there. The last entry takes the place of the one that is removed.
+    pub(super) fn remove(&mut self, key: &Ready) -> Option<Value> {
+        let entry = self.map.swap_remove(&key.key)?;
+        if let Key::Text(bytes) = &key.key {
+            self.text_bytes = self.text_bytes.saturating_sub(bytes.len());
+        }
+        if let Value::Object(object) = entry.key {
+            self.hashed.retain(|(_, each)| *each != object);
+        }
+        Some(entry.value)
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The keys that said that their hash is `hash`.
+    pub(super) fn with_hash(&self, hash: i64) -> Vec<Ref<Object>> {
+        self.hashed.iter().filter(|(each, _)| *each == hash).map(|(_, object)| *object).collect()
+    }
+
+    /// `object`, which is or becomes a key, says that its hash is `hash`.
+    pub(super) fn set_hash(&mut self, object: Ref<Object>, hash: i64) {
+        if !self.hashed.contains(&(hash, object)) {
+            self.hashed.push((hash, object));
+        }
+    }
+}
+
+impl Clone for Entries {
+    fn clone(&self) -> Self {
+        let copy = |(key, entry): (&Key, &Entry)| {
+            let key = match key {
+                Key::Text(bytes) => Key::Text(bytes.clone()),
+                Key::Other(plain) => Key::Other(*plain),
+            };
+            (key, Entry { key: entry.key, value: entry.value })
+        };
+        Self {
+            map: self.map.iter().map(copy).collect(),
+            hashed: self.hashed.clone(),
+            text_bytes: self.text_bytes,
+        }
+    }
+}
