@@ -1,7 +1,8 @@
 //! What is in a dict: entries by key, in the order in which they were made.
 
 use super::{
-    heap::{Heap, Object, Ref},
+    heap::{Heap, Ref},
+    objects::Object,
     value::{Type, Value},
 };
 use indexmap::{Equivalent, IndexMap};

@@ -7,5 +7,6 @@ mod code;
 mod dict;
 mod fault;
 mod heap;
+mod objects;
 mod syntax;
 mod value;

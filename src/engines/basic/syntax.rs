@@ -260,8 +260,7 @@ macro_rules! library {
             /// The function called `name`, in upper case.
             pub(super) fn find(name: &str) -> Option<Self> {
                 match name {
-                    "CALL" => None,
-                    $($name => Some(Self::$variant),)*
+                    $($name => Some(Self::$variant).filter(|found| *found != Self::Call),)*
                     _ => None,
                 }
             }

@@ -1,6 +1,9 @@
 //! What a variable holds.
 
-use super::heap::{Array, Dict, Iterator, List, Object, Ref, Routine, Text, Upvalue};
+use super::{
+    heap::Ref,
+    objects::{Array, Dict, Iterator, List, Object, Routine, Text, Upvalue},
+};
 
 /// What a variable holds: 16 bytes that are copied. What is behind a reference lives in the
 /// [heap](super::heap::Heap).
@@ -36,7 +39,8 @@ pub(super) enum Type {
     Real,
     Number,
     String,
-    Type,
+    /// That of types.
+    Types,
     Array,
     List,
     ListIterator,
@@ -57,7 +61,7 @@ impl Type {
         (Self::Real, "REAL"),
         (Self::Number, "NUMBER"),
         (Self::String, "STRING"),
-        (Self::Type, "TYPE"),
+        (Self::Types, "TYPE"),
         (Self::Array, "ARRAY"),
         (Self::List, "LIST"),
         (Self::ListIterator, "LIST_ITERATOR"),
