@@ -59,8 +59,13 @@ pub(super) enum Op {
         d: Register,
         from: Register,
     },
-    /// A global variable.
+    /// A global variable, or its default.
     Global {
+        d: Register,
+        global: u32,
+    },
+    /// A global variable as it is.
+    RawGlobal {
         d: Register,
         global: u32,
     },
@@ -190,11 +195,15 @@ pub(super) enum Op {
         step: Register,
         to: u32,
     },
-    /// GOSUB, and the RETURN of the main program.
+    /// GOSUB, and the RETURN of the main program. Where nobody has called, a value that was
+    /// `wanted` is the result of the program.
     Gosub {
         to: u32,
     },
-    ReturnSub,
+    ReturnSub {
+        from: Register,
+        wanted: bool,
+    },
 
     /// A call of the routine of the program that has this number.
     CallRoutine {
@@ -202,13 +211,14 @@ pub(super) enum Op {
         count: u16,
         routine: u32,
     },
-    /// A call of what is in `callee`, or an element of it. One that is no value is an error about
-    /// `name`.
+    /// A call of what is in `callee`, or an element of it, unless it must be a `call`. What was never
+    /// assigned is looked for outside by its `name`.
     Apply {
         d: Register,
         count: u16,
         callee: Register,
         name: u32,
+        call: bool,
     },
     /// The same with one argument that is elsewhere.
     ApplyOne {
@@ -217,18 +227,12 @@ pub(super) enum Op {
         arg: Register,
         name: u32,
     },
-    /// As `Apply`, but it must be a call.
-    Call {
-        d: Register,
-        count: u16,
-        callee: Register,
-        name: u32,
-    },
-    /// A call of what is known from outside by a name.
+    /// The same for what is known from outside by a name.
     CallExternal {
         d: Register,
         count: u16,
         name: u32,
+        call: bool,
     },
     CallMember {
         d: Register,
@@ -257,7 +261,7 @@ pub(super) enum Op {
 
     SetElement {
         of: Register,
-        first: Register,
+        d: Register,
         count: u16,
         from: Register,
     },
@@ -386,16 +390,18 @@ pub(super) enum Shared {
     Upvalue(u16),
 }
 
-/// A routine of the program.
+/// A routine of the program, which is there from the begin on.
 pub(super) struct Defined {
     pub(super) routine: u32,
     pub(super) proto: Rc<Proto>,
 }
 
-/// A class of the program. Where it is defined, the first values of its fields follow register `d`.
+/// A class of the program, and where its bases and the first values of its fields are.
 pub(super) struct DefinedClass {
     pub(super) name: Rc<str>,
     pub(super) bases: Vec<Register>,
+    /// The first of the registers with values.
+    pub(super) values: Register,
     pub(super) fields: Vec<Symbol>,
     pub(super) methods: Vec<(Symbol, Rc<Proto>)>,
 }

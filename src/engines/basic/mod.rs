@@ -4,9 +4,11 @@
 
 mod class;
 mod code;
+mod compile;
 mod dict;
 mod fault;
 mod heap;
+mod names;
 mod objects;
 mod syntax;
 mod value;

@@ -283,4 +283,6 @@ library! {
     Expose "EXPOSE", Try "TRY", Finally "FINALLY",
     // `CALL(value)`: a keyword where it is followed by a name.
     Call "CALL",
+    // `LIST(a TO b)`.
+    Range "LIST TO",
 }

@@ -1,0 +1,57 @@
+//! The names of one interpreter, by which loaded texts find each other's variables.
+
+use super::class::Symbol;
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+/// Names with their numbers. All are in upper case.
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) globals: Table,
+    pub(super) routines: Table,
+    pub(super) symbols: Table,
+    /// What is looked for outside.
+    pub(super) externals: Table,
+    /// Global variables that were made by DIM.
+    pub(super) arrays: HashSet<Rc<str>>,
+    /// The members that objects of a class have, by its name.
+    pub(super) classes: HashMap<Rc<str>, Rc<Members>>,
+}
+
+pub(super) type Members = HashSet<Rc<str>>;
+
+/// Numbers for names, from 0.
+#[derive(Default)]
+pub(super) struct Table {
+    numbers: HashMap<Rc<str>, u32>,
+    names: Vec<Rc<str>>,
+}
+
+impl Table {
+    /// The number of `name`, which is added if it is new.
+    pub(super) fn number(&mut self, name: &Rc<str>) -> Symbol {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(name.clone(), number);
+        self.names.push(name.clone());
+        number
+    }
+
+    /// The number of `name`, if it has one.
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
+    /// The name with this number.
+    pub(super) fn name(&self, number: u32) -> &Rc<str> {
+        &self.names[number as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+}
