@@ -9,6 +9,8 @@ mod dict;
 mod fault;
 mod heap;
 mod names;
+mod number;
 mod objects;
 mod syntax;
+mod text;
 mod value;
