@@ -40,6 +40,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Whatever keeps the interpreter from starting; the context is then not opened.
     fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>>;
 
+    /// Does the language have booleans? What comes from one without them may be 0 or 1 where a
+    /// receiver in Rust asks for a bool.
+    fn has_bools(&self) -> bool {
+        true
+    }
+
     /// How values cross into the language and out of it, rule by rule, with samples. Whoever adds
     /// rules here should also test them.
     fn fidelity(&self) -> &'static [Rule] {
@@ -200,6 +206,15 @@ pub trait Scope {
     /// What `name` stands for now, if anything.
     fn resolve(&self, name: &str) -> Option<Resolved>;
 
+    /// The same for a language in which the case of a name does not count: what stands behind the
+    /// one name that differs from `name` at the most in case, and how it is really written, which
+    /// is the form for a [`Named`]. It takes longer than `resolve`: remember what it finds under
+    /// the [epoch](Self::epoch).
+    ///
+    /// # Errors
+    /// `not_found` if several names differ only in case; the message tells two of them.
+    fn resolve_ignoring_case(&self, name: &str) -> Result<Option<(Arc<str>, Resolved)>>;
+
     /// Calls `callee` for the running script, as the next link of its
     /// [chain](crate::engine::Chain). The arguments are taken out of `args`. Nothing blocks: what
     /// has to wait comes back as [`Step::Wait`].
@@ -212,6 +227,7 @@ pub trait Scope {
     ///
     /// # Errors
     /// `denied` if the name belongs to the host or to another context; `type` if it is no name;
+    /// `range` if it has more than 255 bytes;
     /// `unsupported` if the function belongs to another broker; `memory` if the context's exports
     /// would take more than its memory limit.
     fn expose(&self, name: &str, value: Value) -> Result<()>;
@@ -222,8 +238,17 @@ pub trait Scope {
     /// `unsupported` if it belongs to another broker of the process.
     fn admit(&self, function: &Function) -> Result<()>;
 
-    /// Writes one line of output.
+    /// Writes one line of output, or the rest of one.
     fn print(&self, line: &[u8]);
+
+    /// Writes text that may have ends of lines (`\n`) inside and need not end with one. What is left
+    /// of it goes out with its line or, without an end, when a script asks for input or when no call
+    /// of the context is left; to an output that takes parts, also when a script calls out and when
+    /// its call ends.
+    fn write(&self, text: &[u8]);
+
+    /// Waits for one line of input: the text without its end, or nil if there is no more.
+    fn read_line(&self) -> Operation;
 
     /// Runs `task` beside the calls of the context until it ends or the context does: the way of a
     /// timer or a promise into the interpreter. It belongs to no [chain](crate::engine::Chain)

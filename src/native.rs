@@ -12,7 +12,7 @@ use crate::{
     fiber::Operation,
     id::ContextId,
     permissions::Permissions,
-    value::{FromValue, IntoValue, Rest, Value},
+    value::{FromValue, IntoValue, Rest, Value, converted},
 };
 use futures::FutureExt;
 use std::{
@@ -48,6 +48,8 @@ pub struct Caller {
     pub(crate) broker: usize,
     /// How large a value may be that crosses to the caller.
     pub(crate) value_bytes: usize,
+    /// Does the caller's language have booleans?
+    pub(crate) has_bools: bool,
 }
 
 impl Caller {
@@ -199,6 +201,12 @@ arities! {
     (A, B, C, D, E, G, H) (A, B, C, D, E, G, H, I)
 }
 
+/// Takes the parameters of a native, as the language of the caller means them.
+#[inline]
+fn take<P: Parameters>(args: Arguments<'_>) -> Result<P> {
+    converted(args.caller.has_bools, || P::take_all(args))
+}
+
 /// A Rust function as scripts see it: a name and what it runs.
 pub struct Native {
     name: Arc<str>,
@@ -234,7 +242,7 @@ impl Native {
         H::Output: IntoValue,
     {
         let run = move |args: Arguments<'_>, result: &mut Value| {
-            *result = handler.call(P::take_all(args)?).into_value()?;
+            *result = handler.call(take::<P>(args)?).into_value()?;
             Ok(())
         };
         Self { name: name.into(), run: Run::Now(Box::new(run)) }
@@ -246,7 +254,7 @@ impl Native {
         H::Output: Future<Output: IntoValue> + 'static,
     {
         Self::later(name, move |args| {
-            let future = handler.call(P::take_all(args)?);
+            let future = handler.call(take::<P>(args)?);
             Ok(async move { future.await.into_value() })
         })
     }
@@ -261,7 +269,7 @@ impl Native {
     {
         let handler = Arc::new(handler);
         Self::later(name, move |args| {
-            let (handler, parameters) = (handler.clone(), P::take_all(args)?);
+            let (handler, parameters) = (handler.clone(), take::<P>(args)?);
             Ok(async move {
                 // What it calls back belongs to the chain of its caller.
                 let chain = Chain::current();
@@ -345,6 +353,6 @@ impl Native {
 
     /// Takes the parameters of a host native from its values.
     pub(crate) fn parameters<P: Parameters>(caller: &Caller, values: &mut [Value]) -> Result<P> {
-        P::take_all(Arguments { caller, values, taken: 0 })
+        take(Arguments { caller, values, taken: 0 })
     }
 }

@@ -49,6 +49,7 @@ pub struct Builder {
     limits: Limits,
     fidelity: Fidelity,
     output: Output,
+    input: Option<Native>,
     on_failure: Box<dyn Fn(Failure) + Send + Sync>,
     workers: usize,
     signals: bool,
@@ -71,7 +72,8 @@ impl Default for Builder {
             engines: crate::engines::builtin(),
             limits: Limits::default(),
             fidelity: Fidelity::Strict,
-            output: Arc::new(to_stdout),
+            output: Output { print: Arc::new(to_stdout), takes_parts: true },
+            input: None,
             on_failure: Box::new(|failure| to_stderr(&failure)),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             signals: cfg!(unix),
@@ -79,10 +81,11 @@ impl Default for Builder {
     }
 }
 
-fn to_stdout(_context: &str, line: &[u8]) {
+fn to_stdout(_context: &str, text: &[u8], ends_line: bool) {
     let mut out = std::io::stdout().lock();
+    let end: &[u8] = if ends_line { b"\n" } else { b"" };
     // A closed stdout is not the script's fault, and there is nowhere to say so.
-    let _ = out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    let _ = out.write_all(text).and_then(|()| out.write_all(end)).and_then(|()| out.flush());
 }
 
 fn to_stderr(failure: &Failure) {
@@ -174,9 +177,45 @@ impl Builder {
     }
 
     /// Where the output of scripts goes (`print`): called with the context's name and one line,
-    /// without its end, on the context's worker. The default writes lines to stdout.
+    /// without its end, on the context's worker. The default writes to stdout.
+    ///
+    /// Some languages print text without an end of line. That is kept until its line ends; what is
+    /// left when the calls of the context have ended, or when one asks for [input](Self::input),
+    /// comes as a line of its own, as do the parts of a line of more than 1 MiB.
     pub fn output(mut self, output: impl Fn(&str, &[u8]) + Send + Sync + 'static) -> Self {
-        self.output = Arc::new(output);
+        let print = Arc::new(move |name: &str, line: &[u8], _: bool| output(name, line));
+        self.output = Output { print, takes_parts: false };
+        self
+    }
+
+    /// The same for an output that can go on in the middle of a line, such as a terminal: called
+    /// with the context's name, text, and whether the line ends there. Text without an end of line
+    /// comes when a script calls out, asks for input or ends.
+    pub fn output_parts(
+        mut self,
+        output: impl Fn(&str, &[u8], bool) + Send + Sync + 'static,
+    ) -> Self {
+        self.output = Output { print: Arc::new(output), takes_parts: true };
+        self
+    }
+
+    /// Where the input of scripts comes from: called when a script waits for a line, it gives one as
+    /// text without its end (a [`String`], [`Bytes`](bytes::Bytes)), or [`None`] at the end of the
+    /// input. It is a native like those of [`native_async`](Self::native_async), and may take the
+    /// [`Caller`](crate::Caller). The default has none: all input is at its end.
+    ///
+    /// ```
+    /// use calog::{Broker, Caller};
+    /// let builder = Broker::builder().input(|caller: Caller| async move {
+    ///     (caller.name() == "quiz").then_some("42")
+    /// });
+    /// ```
+    pub fn input<P, H>(mut self, source: H) -> Self
+    where
+        P: Parameters,
+        H: Handler<P, Output: Future<Output: IntoValue> + 'static>,
+    {
+        self.input = Some(Native::asynchronous("input", source));
         self
     }
 
@@ -279,13 +318,13 @@ impl Builder {
     }
 
     fn parts(self) -> Result<Parts> {
-        let Self { natives, data, engines, limits, fidelity, output, on_failure, signals, .. } =
-            self;
+        let Self { natives, data, engines, limits, fidelity, output, .. } = self;
+        let Self { input, on_failure, signals, .. } = self;
         let data = data.into_iter().map(|(name, value)| match value {
             Ok(value) => Ok((name, value)),
             Err(error) => Err(error.at(name)),
         });
         let data = data.collect::<Result<_>>()?;
-        Ok(Parts { natives, data, engines, limits, fidelity, output, on_failure, signals })
+        Ok(Parts { natives, data, engines, limits, fidelity, output, input, on_failure, signals })
     }
 }

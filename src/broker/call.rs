@@ -6,7 +6,7 @@ use crate::{
     id::ContextId,
     limits::Fidelity,
     runtime::{Address, Wish, Work},
-    value::{FromValue, Function, IntoArgs, Value},
+    value::{FromValue, Function, IntoArgs, Value, converted},
 };
 use futures::future::BoxFuture;
 use std::{
@@ -57,7 +57,11 @@ pub struct Call<R> {
 
 enum State {
     New(Box<New>),
-    Running(BoxFuture<'static, Result<Value>>),
+    /// `has_bools`: the result's language has booleans.
+    Running {
+        call: BoxFuture<'static, Result<Value>>,
+        has_bools: bool,
+    },
     Done,
 }
 
@@ -165,16 +169,18 @@ impl<R: FromValue> Future for Call<R> {
                     match new.to {
                         Err(error) => return Poll::Ready(Err(error)),
                         Ok((address, work)) => {
-                            let call = address.call(work, new.wish, new.patient);
-                            this.state = State::Running(Box::pin(call));
+                            let has_bools = address.caller().has_bools;
+                            let call = Box::pin(address.call(work, new.wish, new.patient));
+                            this.state = State::Running { call, has_bools };
                         }
                     }
                 }
-                State::Running(call) => {
+                State::Running { call, has_bools } => {
                     if let Poll::Ready(result) = call.as_mut().poll(cx) {
+                        let convert = |value| converted(*has_bools, || R::from_value(value));
+                        let result = result.and_then(|v| convert(v).map_err(|e| e.at("result")));
                         this.state = State::Done;
-                        let convert = |value| R::from_value(value).map_err(|e| e.at("result"));
-                        return Poll::Ready(result.and_then(convert));
+                        return Poll::Ready(result);
                     }
                     if this.is_cancelled(cx) {
                         return Poll::Ready(Err(fiber::cancelled()));
@@ -204,7 +210,7 @@ impl<R> fmt::Debug for Call<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
             State::New(_) => "Call(new)",
-            State::Running(_) => "Call(running)",
+            State::Running { .. } => "Call(running)",
             State::Done => "Call(done)",
         })
     }

@@ -2,6 +2,7 @@
 
 use super::{
     background::Background,
+    console::Console,
     context::Address,
     mailbox::{Control, Message, Reply, Request, Room, Work, ended},
     stats::Usage,
@@ -33,6 +34,7 @@ pub(crate) async fn run(
     ending: Ending,
     interpreter: Rc<dyn Interpreter>,
     background: Rc<Background>,
+    console: Rc<Console>,
 ) {
     let (worker, slice) = (ending.0.worker.clone(), ending.0.shared.limits.slice);
     let deferred = Rc::<Deferred>::default();
@@ -43,6 +45,7 @@ pub(crate) async fn run(
         live: FuturesUnordered::new(),
         deferred,
         background,
+        console,
         interpreter,
         ending,
     };
@@ -98,6 +101,7 @@ struct Actor {
     deferred: Rc<Deferred>,
     /// What belongs to no call.
     background: Rc<Background>,
+    console: Rc<Console>,
     interpreter: Rc<dyn Interpreter>,
     ending: Ending,
 }
@@ -139,6 +143,7 @@ impl Actor {
         let Request { work, chain, inherited, reply, room, span } = request;
         let address = &self.ending.0;
         address.gauges.call_begins();
+        self.console.call_begins();
         let limit = address.settings.limits.deadline;
         let (chain, timer) = with_deadline(chain, inherited, limit);
         let interpreter = self.interpreter.clone();
@@ -160,6 +165,7 @@ impl Actor {
             reply: Some(reply),
             address: address.clone(),
             deferred: self.deferred.clone(),
+            console: self.console.clone(),
             span,
             _function: keep,
             _room: room,
@@ -193,6 +199,7 @@ struct Running {
     reply: Option<Reply>,
     address: Arc<Address>,
     deferred: Rc<Deferred>,
+    console: Rc<Console>,
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
@@ -208,6 +215,7 @@ impl Running {
         let drop_call = || self.chain.run(|| drop(call));
         // An engine that panics while it unwinds must not take the actor down.
         let _ = catch_unwind(AssertUnwindSafe(drop_call));
+        self.console.call_ends();
         fiber::take_last_trace()
     }
 

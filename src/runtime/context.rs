@@ -3,6 +3,7 @@
 use super::{
     Failure, Output, Shared,
     background::Background,
+    console::Console,
     mailbox::{Control, Mailbox, Reply, Request, Room, Work, bytes_of},
     stats::{Gauges, Usage},
     unresponsive,
@@ -93,6 +94,7 @@ impl Address {
             permissions: Arc::new(settings.permissions.clone()),
             broker: shared.token(),
             value_bytes: settings.limits.value_bytes,
+            has_bools: settings.engine.has_bools(),
         };
         let limits = &settings.limits;
         // A value that fits must find room.
@@ -104,6 +106,11 @@ impl Address {
 
     pub(crate) fn id(&self) -> ContextId {
         self.caller.context
+    }
+
+    /// The context as natives see it.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -341,6 +348,10 @@ impl Owner for Address {
         self.shared.token()
     }
 
+    fn has_bools(&self) -> bool {
+        self.caller.has_bools
+    }
+
     fn call(
         self: Arc<Self>,
         function: Function,
@@ -359,6 +370,7 @@ impl Owner for Address {
 pub(crate) struct ContextScope {
     address: Arc<Address>,
     background: Rc<Background>,
+    console: Rc<Console>,
     /// What the arguments of calls take that its scripts wait for.
     sent_bytes: Rc<Cell<usize>>,
 }
@@ -376,8 +388,12 @@ impl Drop for Sent {
 }
 
 impl ContextScope {
-    pub(crate) fn new(address: Arc<Address>, background: Rc<Background>) -> Self {
-        Self { address, background, sent_bytes: Rc::default() }
+    pub(super) fn new(
+        address: Arc<Address>,
+        background: Rc<Background>,
+        console: Rc<Console>,
+    ) -> Self {
+        Self { address, background, console, sent_bytes: Rc::default() }
     }
 
     /// Counts arguments that take `bytes`, until the result is dropped.
@@ -451,7 +467,12 @@ impl Scope for ContextScope {
         self.address.shared.directory.resolve(name)
     }
 
+    fn resolve_ignoring_case(&self, name: &str) -> Result<Option<(Arc<str>, Resolved)>> {
+        self.address.shared.directory.resolve_ignoring_case(name)
+    }
+
     fn call(&self, callee: &Callee, args: &mut [Value]) -> Step {
+        self.console.may_wait();
         let bytes = bytes_of(args);
         if bytes < COUNTED_FROM {
             return self.begin(callee, args);
@@ -486,9 +507,15 @@ impl Scope for ContextScope {
     }
 
     fn print(&self, line: &[u8]) {
-        // The host's code again: the script is not to blame for its panic.
-        let print = || (self.address.settings.output)(self.address.name(), line);
-        let _ = catch_unwind(AssertUnwindSafe(print));
+        self.console.print(line);
+    }
+
+    fn write(&self, text: &[u8]) {
+        self.console.write(text);
+    }
+
+    fn read_line(&self) -> Operation {
+        self.console.read_line()
     }
 
     fn spawn(&self, task: LocalBoxFuture<'static, ()>) {

@@ -10,7 +10,7 @@ use crate::{
     value::{Function, Value},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
@@ -26,6 +26,9 @@ pub(crate) struct Directory {
     epoch: AtomicU64,
     /// How many exports begin with each namespace (`net` of `net.connect`).
     namespaces: DashMap<String, usize>,
+    /// How names and namespaces are written, by their form in capitals: how often each spelling is
+    /// there. For languages in which the case of a name does not count.
+    spellings: DashMap<String, BTreeMap<Arc<str>, usize>>,
     /// Fixed when the broker is built.
     natives: HashMap<Arc<str>, Arc<Native>>,
     /// Data of the host, as fixed as the natives.
@@ -68,6 +71,13 @@ fn namespaces(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('.').map(|(at, _)| &name[..at])
 }
 
+/// How long a name may be. Each of its namespaces is entered too, so what it takes grows with the
+/// square of its length.
+const MOST_NAME_BYTES: usize = 255;
+
+/// What a name or namespace takes in the tables beside its text, generously.
+const NAME_BYTES: usize = 512;
+
 /// Is it a name that every language can write: words joined by dots?
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let word = |word: &str| {
@@ -75,6 +85,10 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
             && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
+    if name.len() > MOST_NAME_BYTES {
+        let message = format!("a name of {} bytes: the most is {MOST_NAME_BYTES}", name.len());
+        return Err(Error::new(ErrorKind::Range, message));
+    }
     if name.split('.').all(word) {
         return Ok(());
     }
@@ -94,6 +108,7 @@ impl Directory {
             owned: DashMap::new(),
             epoch: AtomicU64::new(0),
             namespaces: DashMap::new(),
+            spellings: DashMap::new(),
             natives: HashMap::with_capacity(natives.len()),
             data: HashMap::with_capacity(data.len()),
             fixed_namespaces: HashSet::new(),
@@ -116,8 +131,10 @@ impl Directory {
             let message = format!("the name `{name}` is registered twice");
             return Err(Error::new(ErrorKind::Denied, message));
         }
-        self.fixed_namespaces.extend(namespaces(name).map(String::from));
-        Ok(name.into())
+        let name: Arc<str> = name.into();
+        self.fixed_namespaces.extend(namespaces(&name).map(String::from));
+        self.count_spellings(&name, true);
+        Ok(name)
     }
 
     fn is_fixed(&self, name: &str) -> bool {
@@ -173,7 +190,7 @@ impl Directory {
         let mut exports = Vec::with_capacity(names.len());
         for name in &names {
             exports.extend(self.exports.remove_if(name, |_, export| export.owner == id));
-            self.count_namespaces(name, false);
+            self.count_name(name, false);
         }
         if !names.is_empty() {
             self.changed();
@@ -193,13 +210,37 @@ impl Directory {
         self.lock().slots.iter().filter_map(|slot| slot.address.clone()).collect()
     }
 
-    fn count_namespaces(&self, name: &str, up: bool) {
+    /// Counts an export of `name` in what is known of names, or one less.
+    fn count_name(&self, name: &Arc<str>, up: bool) {
+        self.count_spellings(name, up);
         for namespace in namespaces(name) {
             match self.namespaces.entry(namespace.to_string()) {
                 Entry::Occupied(entry) if !up && *entry.get() <= 1 => drop(entry.remove()),
                 Entry::Occupied(mut entry) if up => *entry.get_mut() += 1,
                 Entry::Occupied(mut entry) => *entry.get_mut() -= 1,
                 Entry::Vacant(entry) => drop(entry.insert(1)),
+            }
+        }
+    }
+
+    /// Counts how `name` and its namespaces are written.
+    fn count_spellings(&self, name: &Arc<str>, up: bool) {
+        let above = namespaces(name).map(Arc::from);
+        for spelling in above.chain([name.clone()]) {
+            let capitals = spelling.to_ascii_uppercase();
+            if up {
+                let mut spellings = self.spellings.entry(capitals).or_default();
+                *spellings.entry(spelling).or_default() += 1;
+                continue;
+            }
+            if let Entry::Occupied(mut spellings) = self.spellings.entry(capitals) {
+                match spellings.get_mut().get_mut(&spelling) {
+                    Some(count) if *count > 1 => *count -= 1,
+                    _ => drop(spellings.get_mut().remove(&spelling)),
+                }
+                if spellings.get().is_empty() {
+                    spellings.remove();
+                }
             }
         }
     }
@@ -237,8 +278,9 @@ impl Directory {
         {
             return taken(&format!("whoever exports names that begin with `{below}`"));
         }
-        // A name costs a table entry too.
-        let bytes = value.size_bytes().saturating_add(name.len() + size_of::<Export>());
+        // Names cost table entries too.
+        let entries = namespaces(name).chain([name]).map(|name| 2 * name.len() + NAME_BYTES);
+        let bytes = value.size_bytes().saturating_add(entries.sum());
         let name: Arc<str> = name.into();
         let before = match self.exports.entry(name.clone()) {
             Entry::Occupied(entry) if entry.get().owner != owner => {
@@ -256,7 +298,7 @@ impl Directory {
             }
         };
         if before.is_none() {
-            self.count_namespaces(&name, true);
+            self.count_name(&name, true);
             self.owned.entry(owner).or_default().names.push(name);
         }
         self.changed();
@@ -313,6 +355,27 @@ impl Directory {
         }
         let fixed = self.fixed_namespaces.contains(name);
         (fixed || self.namespaces.contains_key(name)).then_some(Resolved::Namespace { fixed })
+    }
+
+    /// What a name stands for whose case does not count, and how it is really written.
+    ///
+    /// # Errors
+    /// `not_found` if there are two that differ only in case.
+    pub(crate) fn resolve_ignoring_case(&self, name: &str) -> Result<Option<(Arc<str>, Resolved)>> {
+        let spellings: Vec<Arc<str>> = match self.spellings.get(&name.to_ascii_uppercase()) {
+            Some(spellings) => spellings.keys().take(2).cloned().collect(),
+            None => return Ok(None),
+        };
+        match &spellings[..] {
+            [] => Ok(None),
+            [only] => Ok(self.resolve(only).map(|found| (only.clone(), found))),
+            [first, second, ..] => {
+                let message = format!(
+                    "`{name}` may be `{first}` or `{second}`: two names that differ only in case"
+                );
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+        }
     }
 
     /// What context `owner` exports as `name`.

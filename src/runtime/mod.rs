@@ -3,6 +3,7 @@
 //! - `worker`: threads with a `LocalSet`, or the caller's own.
 //! - `actor`: the loop of a context; the only place that enters an interpreter.
 //! - `background`: what a context does without being called.
+//! - `console`: what its scripts print and read.
 //! - `mailbox`: the queue before it. `context`: its address, and calog as its interpreter sees it.
 //! - `directory`: contexts by id, exports by name.
 //! - `watchdog`: ends slices, and answers for workers that are held; `waiting`: whom it answers.
@@ -10,6 +11,7 @@
 
 mod actor;
 mod background;
+mod console;
 mod context;
 mod directory;
 mod mailbox;
@@ -18,6 +20,7 @@ mod waiting;
 mod watchdog;
 mod worker;
 
+pub(crate) use console::Output;
 pub(crate) use context::{Address, Settings, Wish};
 pub(crate) use directory::Directory;
 pub(crate) use mailbox::{Control, Work, ended};
@@ -48,9 +51,6 @@ use tokio::{
 };
 use worker::{Job, Late, Threads, Worker};
 
-/// Where the output of scripts goes: the context's name and one line without its end.
-pub(crate) type Output = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
-
 /// A call that failed while nobody waited for it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) fidelity: Fidelity,
     pub(crate) output: Output,
+    /// Gives a line of input; without one, there is none.
+    pub(crate) input: Option<Native>,
     pub(crate) on_failure: Box<dyn Fn(Failure) + Send + Sync>,
     workers: Vec<Arc<Worker>>,
     /// Workers are interrupted by a signal.
@@ -89,6 +91,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) fidelity: Fidelity,
     pub(crate) output: Output,
+    pub(crate) input: Option<Native>,
     pub(crate) on_failure: Box<dyn Fn(Failure) + Send + Sync>,
     pub(crate) signals: bool,
 }
@@ -189,8 +192,8 @@ impl Drop for Runtime {
 
 impl Shared {
     fn new(parts: Parts, workers: Vec<Arc<Worker>>) -> Result<Arc<Self>> {
-        let Parts { natives, data, engines, mut limits, fidelity, output, on_failure, signals } =
-            parts;
+        let Parts { natives, data, engines, mut limits, fidelity, .. } = parts;
+        let Parts { output, input, on_failure, signals, .. } = parts;
         limits.value_depth = limits.value_depth.min(Limits::MOST_VALUE_DEPTH);
         limits.slice = limits.slice.clamp(Limits::SHORTEST_SLICE, Limits::LONGEST_SLICE);
         Ok(Arc::new(Self {
@@ -199,6 +202,7 @@ impl Shared {
             limits,
             fidelity,
             output,
+            input,
             on_failure,
             workers,
             signals,

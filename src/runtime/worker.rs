@@ -3,6 +3,7 @@
 use super::{
     Shared, actor,
     background::Background,
+    console::Console,
     context::ContextScope,
     waiting::{self, GaveUp, Place, Waiting},
 };
@@ -192,9 +193,10 @@ pub(crate) fn serve(jobs: async_channel::Receiver<Job>) -> impl Future<Output = 
 fn open(Job { ending, opened }: Job) {
     let address = ending.0.clone();
     let background = Rc::<Background>::default();
-    let scope = Rc::new(ContextScope::new(address.clone(), background.clone()));
+    let console = Rc::new(Console::new(address.clone()));
+    let scope = ContextScope::new(address.clone(), background.clone(), console.clone());
     let engine = address.settings.engine.clone();
-    let interpreter = catch_unwind(AssertUnwindSafe(|| engine.open(scope)))
+    let interpreter = catch_unwind(AssertUnwindSafe(|| engine.open(Rc::new(scope))))
         .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
     match interpreter {
         Ok(interpreter) => {
@@ -202,7 +204,7 @@ fn open(Job { ending, opened }: Job) {
             if opened.send(Ok(())).is_err() {
                 address.mailbox.control(super::mailbox::Control::Stop);
             }
-            tokio::task::spawn_local(actor::run(ending, interpreter, background));
+            tokio::task::spawn_local(actor::run(ending, interpreter, background, console));
         }
         Err(error) => {
             // Answers what has reached it already.

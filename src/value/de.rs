@@ -2,7 +2,7 @@
 
 use super::{
     Aggregate, FromValue, Key, Kind, Value,
-    from_value::not_text,
+    from_value::{is_numeric_bool, not_text},
     into_value::index_segment,
     serde_impl::{DEFAULT_DEPTH, reported},
 };
@@ -102,7 +102,14 @@ macro_rules! texts {
 impl<'de> de::Deserializer<'de> for Deserializer {
     type Error = Error;
 
-    forward_to_deserialize_any! { bool unit unit_struct }
+    forward_to_deserialize_any! { unit unit_struct }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if is_numeric_bool(&self.0) {
+            return visitor.visit_bool(bool::from_value(self.0)?);
+        }
+        self.deserialize_any(visitor)
+    }
 
     numbers! {
         deserialize_i8 visit_i8 i8;

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::{
     borrow::Cow,
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     hash::{BuildHasher, Hash},
     sync::Arc,
@@ -21,6 +22,8 @@ use std::{
 /// - A real becomes an integer only if it is integral and fits. Into an `f32` it is rounded.
 /// - A string becomes a [`String`] only if it is UTF-8; [`Bytes`] takes any. A [`char`] is a string of
 ///   one character.
+/// - A `bool` takes only a bool. But what a native gets from a script, or a host as its result, in a
+///   language that has no booleans, may also be the int 0 or 1 for it, at any place in the value.
 /// - `()` takes only nil, and an [`Option`] is [`None`] only for nil.
 /// - A `Vec` and an array take only lists, an array only one of its length. Maps take maps, and a mix
 ///   of list and map with the list's values under the keys from 1. An empty container will do for
@@ -163,10 +166,54 @@ macro_rules! variants {
 }
 
 variants! {
-    bool, Bool, "bool";
     Bytes, String, "string";
     Arc<Aggregate>, Aggregate, "list or map";
     Function, Function, "function";
+}
+
+thread_local! {
+    /// Does the value that is being converted come from a language without booleans?
+    static NO_BOOLS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `convert`, the conversion of values from a language that has booleans or not. Where it has
+/// none, 0 and 1 are taken for a bool: only whoever asks for one can tell what they mean.
+///
+/// A type's conversion is told by way of the thread, so that it holds for the parts of any type,
+/// also of those that others define.
+pub(crate) fn converted<R>(has_bools: bool, convert: impl FnOnce() -> R) -> R {
+    /// Also when `convert` panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            NO_BOOLS.set(self.0);
+        }
+    }
+    if has_bools {
+        return convert();
+    }
+    let _restore = Restore(NO_BOOLS.replace(true));
+    convert()
+}
+
+/// Stands `value` for a bool although it is none?
+pub(super) fn is_numeric_bool(value: &Value) -> bool {
+    matches!(value, Value::Int(_)) && NO_BOOLS.get()
+}
+
+impl FromValue for bool {
+    fn from_value(value: Value) -> Result<Self> {
+        match value {
+            Value::Bool(bool) => Ok(bool),
+            Value::Int(0) if NO_BOOLS.get() => Ok(false),
+            Value::Int(1) if NO_BOOLS.get() => Ok(true),
+            Value::Int(int) if NO_BOOLS.get() => {
+                let message = format!("expected bool, which is 0 or 1, got {int}");
+                Err(Error::new(ErrorKind::Type, message))
+            }
+            other => Err(mismatch("bool", &other)),
+        }
+    }
 }
 
 impl FromValue for Value {

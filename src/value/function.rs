@@ -1,6 +1,6 @@
 //! A counted handle to a function of a script.
 
-use super::{FromValue, IntoArgs, Value};
+use super::{FromValue, IntoArgs, Value, converted};
 use crate::{error::Result, id::ContextId};
 use futures::future::BoxFuture;
 use std::{
@@ -16,6 +16,8 @@ pub(crate) trait Owner: Send + Sync {
     fn context(&self) -> ContextId;
     /// A number that tells the brokers of a process apart while they live.
     fn broker(&self) -> usize;
+    /// Does its language have booleans?
+    fn has_bools(&self) -> bool;
     /// Calls `function`, which is one of this owner's, on the owner's worker, and keeps the handle
     /// until the answer is there. Nothing happens before the first poll; dropping the future
     /// cancels the call.
@@ -90,7 +92,11 @@ impl Function {
         args: impl IntoArgs,
     ) -> BoxFuture<'static, Result<R>> {
         let call = args.into_args().map(|args| self.call_raw(args));
-        Box::pin(async move { R::from_value(call?.await?).map_err(|error| error.at("result")) })
+        let has_bools = self.0.owner.has_bools();
+        Box::pin(async move {
+            let result = call?.await?;
+            converted(has_bools, || R::from_value(result)).map_err(|error| error.at("result"))
+        })
     }
 
     /// Calls the function with plain values. The handle lives until the call is answered.

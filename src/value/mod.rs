@@ -19,6 +19,7 @@ pub use aggregate::{Aggregate, Kind};
 pub use args::{IntoArgs, Rest};
 pub use de::from_value;
 pub use from_value::FromValue;
+pub(crate) use from_value::converted;
 pub use function::Function;
 pub(crate) use function::{Owner, WeakFunction};
 pub use into_value::IntoValue;

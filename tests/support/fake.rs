@@ -46,12 +46,14 @@ type Hook = Arc<dyn Fn(Entry, &Rc<dyn Scope>) -> Result<()> + Send + Sync>;
 pub struct Fake {
     functions: HashMap<String, Body>,
     hook: Hook,
+    has_bools: bool,
     counts: Arc<Counts>,
 }
 
 impl Default for Fake {
     fn default() -> Self {
-        Self { functions: HashMap::new(), hook: Arc::new(|_, _| Ok(())), counts: Arc::default() }
+        let hook: Hook = Arc::new(|_, _| Ok(()));
+        Self { functions: HashMap::new(), hook, has_bools: true, counts: Arc::default() }
     }
 }
 
@@ -98,6 +100,12 @@ impl Fake {
         self
     }
 
+    /// A language without booleans.
+    pub fn no_bools(mut self) -> Self {
+        self.has_bools = false;
+        self
+    }
+
     /// What happens inside.
     pub fn watch(&self) -> Watch {
         Watch(self.counts.clone())
@@ -111,6 +119,10 @@ impl Engine for Fake {
 
     fn extensions(&self) -> &[&str] {
         &["fake"]
+    }
+
+    fn has_bools(&self) -> bool {
+        self.has_bools
     }
 
     fn open(&self, scope: Rc<dyn Scope>) -> Result<Rc<dyn Interpreter>> {

@@ -25,6 +25,10 @@ impl Owner for FakeOwner {
         crate::ContextId::new(7, 1)
     }
 
+    fn has_bools(&self) -> bool {
+        true
+    }
+
     fn broker(&self) -> usize {
         1
     }
