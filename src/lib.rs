@@ -101,6 +101,7 @@
 //! |---|---|---|
 //! | `lua` | yes | Lua 5.4, built from source with the C compiler of the machine |
 //! | `js` | yes | JavaScript (QuickJS-ng, ES2023), built from source in the same way |
+//! | `basic` | yes | BASIC in the dialect of MY-BASIC, an interpreter of calog's own |
 //! | `cli` | yes | the `calog` program; a library user turns it off |
 
 mod broker;

@@ -30,6 +30,7 @@ What every script sees, in every language:
   fs.read(path)          the bytes of a file, where --allow-read permits it
 In JavaScript, f.async(...) calls without waiting and gives a promise; what the script exports with
 `export` is offered too; console and setTimeout are there.
+In BASIC the case of names does not count (FS.READ is fs.read), and INPUT reads a line of stdin.
 
 Exit code: 0, or that of exit(code); 1 if a script fails or meets a limit; 2 for bad usage;
 130 after Ctrl-C, which closes in order (a second one ends at once).
@@ -48,11 +49,12 @@ const REPL: &str = "\
 What is typed is an expression, whose value is shown, or a statement. What is not complete goes on in
 the next line, until it is complete or an empty line ends it. What is local to an input ends with it.
 
-  :lua        switch to a language (each has one context, opened when first used)
+  :lua        switch to a language (:js, :basic); each has one context, opened when first used
   :engines    the languages          :names    what scripts see now
   :help       these commands         :quit     leave, as Ctrl-D does
 
-Ctrl-C cancels what runs. From a pipe, lines are read without prompts:
+Ctrl-C cancels what runs. What a script asks for (INPUT) is typed at the same terminal, or is the next
+line of the pipe. From a pipe, lines are read without prompts:
   printf '1 + 1\\n' | calog repl";
 
 const FIDELITY: &str = "\

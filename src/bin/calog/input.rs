@@ -1,10 +1,14 @@
 //! Where the lines of a session come from: a person at a terminal, or a pipe.
 
-use crate::stop;
+use crate::{
+    stdin::{self, Ask, Asks},
+    stop,
+};
 use calog::{Error, ErrorKind, Result};
 use rustyline::{Config, DefaultEditor, error::ReadlineError};
 use std::{
-    io::{self, BufRead, IsTerminal},
+    future::pending,
+    io::{self, IsTerminal},
     path::PathBuf,
 };
 use tokio::{runtime::Runtime, sync::mpsc};
@@ -22,18 +26,22 @@ pub(crate) enum Event {
 }
 
 pub(crate) enum Input {
-    Terminal { editor: Box<DefaultEditor>, history: Option<PathBuf> },
-    Pipe(mpsc::Receiver<io::Result<Vec<u8>>>),
+    /// `asked`: where scripts ask for lines that are to be typed.
+    Terminal { editor: Box<DefaultEditor>, history: Option<PathBuf>, asked: mpsc::Receiver<Ask> },
+    /// Scripts ask for lines where the session does.
+    Pipe(Asks),
 }
 
 impl Input {
-    /// Stdin, with a history of earlier sessions if that is wanted and there is a place for it.
+    /// Stdin, with a history of earlier sessions if that is wanted and there is a place for it; and
+    /// where scripts ask for its lines.
     ///
     /// # Errors
     /// `io` if the system does not let it be read.
-    pub(crate) fn stdin(keep_history: bool) -> Result<Self> {
+    pub(crate) fn stdin(keep_history: bool) -> Result<(Self, Asks)> {
         if !io::stdin().is_terminal() {
-            return Ok(Self::Pipe(pipe()?));
+            let asks = stdin::serve()?;
+            return Ok((Self::Pipe(asks.clone()), asks));
         }
         let config = Config::builder().max_history_size(HISTORY).map_err(failed)?.build();
         let mut editor = Box::new(DefaultEditor::with_config(config).map_err(failed)?);
@@ -42,7 +50,8 @@ impl Input {
             // There is none before the first session; and without one, a session works too.
             let _ = editor.load_history(path);
         }
-        Ok(Self::Terminal { editor, history })
+        let (asks, asked) = stdin::channel();
+        Ok((Self::Terminal { editor, history, asked }, asks))
     }
 
     /// Is it a person who types?
@@ -56,27 +65,49 @@ impl Input {
     /// `io` if it cannot be read, `load` if it is not UTF-8.
     pub(crate) fn next(&mut self, runtime: &Runtime, prompt: &str) -> Result<Event> {
         match self {
-            Self::Terminal { editor, .. } => match editor.readline(prompt) {
-                Ok(line) => Ok(Event::Line(line)),
-                Err(ReadlineError::Eof) => Ok(Event::End),
-                Err(ReadlineError::Interrupted) => Ok(Event::Interrupted),
-                Err(error) => Err(failed(error)),
-            },
+            Self::Terminal { editor, .. } => type_line(editor, prompt),
             Self::Pipe(lines) => runtime.block_on(async {
                 tokio::select! {
                     () = stop::interrupt() => Ok(Event::Interrupted),
-                    line = lines.recv() => line.map_or(Ok(Event::End), |line| {
+                    line = lines.line() => line?.map_or(Ok(Event::End), |line| {
                         let not_text = |_| Error::new(ErrorKind::Load, "the line is not UTF-8");
-                        String::from_utf8(line?).map(Event::Line).map_err(not_text)
+                        String::from_utf8(line.into()).map(Event::Line).map_err(not_text)
                     }),
                 }
             }),
         }
     }
 
+    /// A script asks for a line that somebody is to type.
+    pub(crate) async fn asked(&mut self) -> Ask {
+        let ask = match self {
+            Self::Terminal { asked, .. } => asked.recv().await,
+            Self::Pipe(_) => None,
+        };
+        match ask {
+            Some(ask) => ask,
+            None => pending().await,
+        }
+    }
+
+    /// Has the line typed that a script asks for, in the line that begins with `prompt`. `false`:
+    /// Ctrl-C was pressed instead.
+    pub(crate) fn answer(&mut self, ask: Ask, prompt: &str) -> bool {
+        let Self::Terminal { editor, .. } = self else { return true };
+        let line = match type_line(editor, prompt) {
+            Ok(Event::Line(line)) => Ok(Some(line.into())),
+            Ok(Event::End) => Ok(None),
+            Ok(Event::Interrupted) => return false,
+            Err(error) => Err(error),
+        };
+        // If its script was ended meanwhile, nobody wants the line.
+        let _ = ask.send(line);
+        true
+    }
+
     /// Puts `text` into the history, in which a person goes back with the arrow keys.
     pub(crate) fn remember(&mut self, text: &str) {
-        if let Self::Terminal { editor, history } = self {
+        if let Self::Terminal { editor, history, .. } = self {
             let _ = editor.add_history_entry(text);
             // At once, since a session may end in any way. If it fails, only the next one misses
             // it.
@@ -87,19 +118,14 @@ impl Input {
     }
 }
 
-/// Lines of stdin, read by a thread of their own: so that Ctrl-C is heard meanwhile.
-fn pipe() -> Result<mpsc::Receiver<io::Result<Vec<u8>>>> {
-    let (sender, lines) = mpsc::channel(1);
-    let read = move || {
-        for line in io::stdin().lock().split(b'\n') {
-            let failed = line.is_err();
-            if sender.blocking_send(line).is_err() || failed {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("calog-stdin".into()).spawn(read)?;
-    Ok(lines)
+/// A line that somebody types.
+fn type_line(editor: &mut DefaultEditor, prompt: &str) -> Result<Event> {
+    match editor.readline(prompt) {
+        Ok(line) => Ok(Event::Line(line)),
+        Err(ReadlineError::Eof) => Ok(Event::End),
+        Err(ReadlineError::Interrupted) => Ok(Event::Interrupted),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Where the history is kept, after the XDG base directory specification; `None` if the environment

@@ -12,6 +12,8 @@ mod report;
 mod run;
 mod setup;
 mod sources;
+mod stdin;
+mod stdout;
 mod stop;
 mod text;
 mod units;

@@ -5,11 +5,11 @@ use crate::{
     input::{Event, Input},
     pretty,
     report::Reporter,
-    setup::{self, Setup},
+    setup::Setup,
     stop::{self, INTERRUPTED},
 };
 use calog::{Context, Error, ErrorKind, Result, Value};
-use std::collections::HashMap;
+use std::{collections::HashMap, pin::pin};
 use tokio::runtime::Runtime;
 
 const HELP: &str = "\
@@ -26,10 +26,11 @@ in the next line; an empty line ends it. What is local to an input ends with it.
 /// # Errors
 /// `not_found` if there is no such language; what keeps the session from starting.
 pub(crate) fn run(Repl { options, lang, no_history }: Repl) -> Result<u8> {
-    let setup = Setup::new(options, Vec::new())?;
+    let (input, asks) = Input::stdin(!no_history)?;
+    let setup = Setup::new(options, Vec::new(), asks)?;
     let runtime = Setup::runtime()?;
     let mut session = Session {
-        input: Input::stdin(!no_history)?,
+        input,
         reporter: Reporter::stderr(),
         contexts: HashMap::new(),
         language: first_language(&setup, lang)?,
@@ -94,6 +95,8 @@ impl Session {
                 true => self.language.clone(),
                 false => ".".repeat(self.language.len()),
             };
+            // What a script has printed without an end of line.
+            self.setup.stdout.end_line();
             let next = match self.input.next(runtime, &format!("{language}> ")) {
                 Ok(Event::Line(line)) => self.line(runtime, &mut text, &line),
                 // At a terminal it clears what was typed; in a pipe there is nobody who would go
@@ -168,20 +171,27 @@ impl Session {
             return Next::Input;
         }
         let name = format!("input {}", self.inputs + 1);
+        let Self { setup, input, contexts, language, .. } = self;
         let result = runtime.block_on(async {
-            tokio::select! {
-                // What ends the session counts before what comes of that.
-                biased;
-                code = self.setup.stop.requested() => return Err(code),
-                // The call is dropped, which cancels it. In a pipe there is nobody who would go on.
-                () = stop::interrupt() => if !self.input.is_terminal() {
-                    return Err(INTERRUPTED);
-                },
-                result = attempt(&self.setup, &mut self.contexts, &self.language, &name, text) => {
-                    return Ok(result);
+            let mut attempt = pin!(attempt(setup, contexts, language, &name, text));
+            loop {
+                let is_interrupted = tokio::select! {
+                    // What ends the session counts before what comes of that.
+                    biased;
+                    code = setup.stop.requested() => return Err(code),
+                    // In a pipe there is nobody who would go on.
+                    () = stop::interrupt() => match input.is_terminal() {
+                        true => true,
+                        false => return Err(INTERRUPTED),
+                    },
+                    result = &mut attempt => return Ok(result),
+                    ask = input.asked() => !input.answer(ask, &setup.stdout.take_line()),
+                };
+                if is_interrupted {
+                    // The call is dropped, which cancels it.
+                    return Ok(Err(Error::new(ErrorKind::Cancelled, "Ctrl-C was pressed")));
                 }
             }
-            Ok(Err(Error::new(ErrorKind::Cancelled, "Ctrl-C was pressed")))
         });
         let result = match result {
             Ok(Err(error)) if !is_last && is_incomplete(&error) => return Next::Line,
@@ -194,14 +204,17 @@ impl Session {
         match result {
             // A statement has no value; and a call that returns nothing need not say so.
             Ok(Value::Nil) => {}
-            Ok(value) => self.show(&pretty::lines(&value)),
+            Ok(value) => {
+                self.setup.stdout.end_line();
+                self.show(&pretty::lines(&value));
+            }
             Err(error) => self.reporter.print(&error),
         }
         Next::Input
     }
 
     fn show(&self, text: &str) {
-        setup::print(text.as_bytes(), &self.setup.stop);
+        self.setup.stdout.print(text.as_bytes(), true);
     }
 }
 

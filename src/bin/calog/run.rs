@@ -3,6 +3,7 @@
 use crate::{
     args::Run,
     setup::Setup,
+    stdin,
     stop::{self, INTERRUPTED},
 };
 use calog::{Error, Frame, Result};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// What a script raises, or what keeps it from being loaded.
 pub(crate) fn run(Run { options, scripts, args }: Run) -> Result<u8> {
-    let setup = Setup::new(options, args)?;
+    let setup = Setup::new(options, args, stdin::serve()?)?;
     let runtime = Setup::runtime()?;
     let result = runtime.block_on(async {
         let result = tokio::select! {

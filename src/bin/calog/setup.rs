@@ -1,15 +1,10 @@
 //! What `run` and `repl` have in common: the broker that the options ask for.
 
-use crate::{
-    args::Options,
-    report::Reporter,
-    stop::{self, Stop},
-};
+use crate::{args::Options, report::Reporter, stdin::Asks, stdout::Stdout, stop::Stop};
 use bytes::Bytes;
-use calog::{Broker, Error, ErrorKind, Fidelity, Limits, Open, Permissions, Result, Value};
+use calog::{Broker, Fidelity, Limits, Open, Permissions, Result, Value};
 use std::{
     ffi::OsString,
-    io::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -35,33 +30,40 @@ impl Failures {
 pub(crate) struct Setup {
     pub(crate) broker: Broker,
     pub(crate) stop: Stop,
+    pub(crate) stdout: Stdout,
     pub(crate) failures: Failures,
     permissions: Permissions,
 }
 
 impl Setup {
-    /// The broker for `options`, whose scripts see `args`.
+    /// The broker for `options`, whose scripts see `args` and read what `input` gives.
     ///
     /// # Errors
     /// `io` if the system refuses threads.
-    pub(crate) fn new(options: Options, args: Vec<OsString>) -> Result<Self> {
+    pub(crate) fn new(options: Options, args: Vec<OsString>, input: Asks) -> Result<Self> {
         let stop = Stop::default();
         let mut limits = Limits::default().deadline(options.deadline);
         if let Some(memory) = options.memory {
             limits = limits.memory_bytes(memory);
         }
         let fidelity = if options.lenient { Fidelity::Lenient } else { Fidelity::Strict };
-        let (exit, output) = (stop.clone(), stop.clone());
+        let (exit, ended) = (stop.clone(), stop.clone());
+        let stdout = Stdout::new(&stop);
+        let output = stdout.clone();
         let failures = Failures::default();
         let failed = failures.clone();
         let mut builder = Broker::builder()
             .native_async("exit", move |code: Option<i64>| exit.clone().exit(code))
             .data("args", Value::list(args.into_iter().map(to_bytes)))
             // After `exit`, nothing of the scripts counts, though some may run a moment longer.
-            .output(move |_context, line| {
-                if output.code().is_none() {
-                    print(line, &output);
+            .output_parts(move |_context, text, ends_line| {
+                if ended.code().is_none() {
+                    output.print(text, ends_line);
                 }
+            })
+            .input(move || {
+                let input = input.clone();
+                async move { input.line().await }
             })
             .on_failure(move |failure| {
                 failed.set();
@@ -74,7 +76,7 @@ impl Setup {
         }
         let allow = |all: Permissions, path| all.allow_read(path);
         let permissions = options.allow_read.into_iter().fold(Permissions::none(), allow);
-        Ok(Self { broker: builder.build()?, stop, failures, permissions })
+        Ok(Self { broker: builder.build()?, stop, stdout, failures, permissions })
     }
 
     /// `open` with what the options allow.
@@ -97,24 +99,4 @@ fn to_bytes(arg: OsString) -> Bytes {
     return Bytes::from(std::os::unix::ffi::OsStringExt::into_vec(arg));
     #[cfg(not(unix))]
     return Bytes::from(arg.to_string_lossy().into_owned());
-}
-
-/// Writes one line to stdout and flushes it. When that fails, the program ends: quietly if nobody
-/// reads it any more, as programs do that do not ignore SIGPIPE, else with an error.
-pub(crate) fn print(line: &[u8], stop: &Stop) {
-    let mut out = io::stdout().lock();
-    let written =
-        out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-    match written {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            stop.request(stop::BROKEN_PIPE);
-        }
-        Err(error) => {
-            if stop.request(1) {
-                let message = format!("stdout: {error}");
-                Reporter::stderr().print(&Error::new(ErrorKind::Io, message));
-            }
-        }
-    }
 }
