@@ -96,12 +96,12 @@ pub(super) enum StatementKind {
     Return(Option<Expr>),
     End,
     Print(Vec<PrintItem>),
-    /// `INPUT ["prompt",] variable`
+    /// `INPUT ["prompt",] variable`. Without a variable it only waits for a line.
     Input {
         prompt: Option<Rc<str>>,
-        target: Name,
+        target: Option<Name>,
     },
-    /// A call whose result nobody takes.
+    /// A call whose result nobody takes, or another value that is dropped: a lambda, `...`.
     Call(Expr),
     Def(Routine),
     Class(Class),
