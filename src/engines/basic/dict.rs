@@ -126,11 +126,19 @@ impl Entries {
         self.map.len()
     }
 
+    /// Besides the entry, the table has the hash and an index for each.
+    const ENTRY: usize = size_of::<Key>() + size_of::<Entry>() + 2 * size_of::<usize>();
+
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> usize {
-        // Besides the entry, the table has the hash and an index for each.
-        const ENTRY: usize = size_of::<Key>() + size_of::<Entry>() + 2 * size_of::<usize>();
-        self.map.capacity() * ENTRY + self.text_bytes + size_of_val(&*self.hashed)
+        self.map.capacity() * Self::ENTRY + self.text_bytes + size_of_val(&*self.hashed)
+    }
+
+    /// Bytes that `more` entries may take, besides their texts.
+    pub(super) fn growth(&self, more: usize) -> usize {
+        let (len, capacity) = (self.map.len() + more, self.map.capacity());
+        // Tables at least double, so that adding one by one takes linear time.
+        if len <= capacity { 0 } else { (len.max(2 * capacity) - capacity) * Self::ENTRY }
     }
 
     pub(super) fn get(&self, heap: &Heap, key: Value) -> Option<Value> {

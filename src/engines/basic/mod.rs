@@ -10,6 +10,7 @@ mod fault;
 mod heap;
 mod names;
 mod lex;
+mod library;
 mod number;
 mod objects;
 mod parse;
