@@ -11,6 +11,7 @@ mod heap;
 mod names;
 mod lex;
 mod library;
+mod names;
 mod number;
 mod objects;
 mod parse;

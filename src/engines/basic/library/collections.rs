@@ -15,20 +15,9 @@ pub(super) fn list(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `LIST(from TO to)`
-pub(in crate::engines::basic) fn range(
-    heap: &mut Heap,
-    from: Value,
-    to: Value,
-) -> Result<Value, Failure> {
-    let bound = |value| match value {
-        Value::Int(int) => Ok(int),
-        Value::Real(real) => Ok(Number::Real(real).truncate()),
-        other => {
-            let detail = format!("LIST: a number is expected, not {}", described(heap, other));
-            Err(Fault::new(Code::NumberExpected, detail))
-        }
-    };
-    let (from, to) = (bound(from)?, bound(to)?);
+pub(super) fn range(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+    let [_, _] = call.exactly()?;
+    let (from, to) = (call.int(heap, 0)?, call.int(heap, 1)?);
     let steps = usize::try_from(from.abs_diff(to)).unwrap_or(usize::MAX);
     let len = steps.saturating_add(1);
     let bytes = len.saturating_mul(size_of::<Value>());
@@ -322,21 +311,29 @@ pub(super) fn clear(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     Ok(of)
 }
 
+/// A list of the same elements. The memory for it is there.
+pub(super) fn copy_list(heap: &mut Heap, list: Ref<List>) -> Value {
+    let items = heap.list(list).items.clone();
+    heap.new_list(items)
+}
+
+/// A dict of the same entries. The memory for it is there.
+pub(super) fn copy_dict(heap: &mut Heap, dict: Ref<Dict>) -> Value {
+    let entries = heap.dict(dict).entries.clone();
+    heap.add_dict(Dict { entries, version: 0 })
+}
+
 /// `CLONE(collection)`: what the elements refer to is shared
 pub(super) fn clone(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [of] = call.exactly()?;
     match of {
         Value::List(list) => {
-            let items = &heap.list(list).items;
-            heap.reserve(size_of_val(&**items))?;
-            let items = items.clone();
-            Ok(heap.new_list(items))
+            heap.reserve(size_of_val(&*heap.list(list).items))?;
+            Ok(copy_list(heap, list))
         }
         Value::Dict(dict) => {
-            let entries = &heap.dict(dict).entries;
-            heap.reserve(entries.bytes())?;
-            let entries = entries.clone();
-            Ok(heap.add_dict(Dict { entries, version: 0 }))
+            heap.reserve(heap.dict(dict).entries.bytes())?;
+            Ok(copy_dict(heap, dict))
         }
         other => {
             let wanted = "a LIST or a DICT";

@@ -1,13 +1,14 @@
 //! The functions of the library that need nothing but their arguments and the heap.
 //!
 //! What calls the program, or needs its frames, is the machine's: overrides by classes, `TO_STRING`,
-//! objects that are keys by their `HASH`, `TRACE`, `EXPOSE`, `GC`. Each function asks for memory before
+//! objects that are keys by their `HASH`, the class that `NEW` has the name of, `TRACE`, `GC`. Each function asks for memory before
 //! it changes anything, so it can be begun again after a collection.
 
 mod clock;
 pub(super) mod collections;
 pub(super) mod iterators;
 mod numbers;
+mod objects;
 mod random;
 mod sort;
 mod strings;
@@ -17,6 +18,7 @@ mod tests;
 use super::{
     fault::{Code, Failure, Fault},
     heap::{Heap, Ref},
+    names::Table,
     number::Number,
     objects::{List, Text},
     syntax::Library,
@@ -47,10 +49,11 @@ struct Call<'a> {
     args: &'a [Value],
 }
 
-/// Calls `function`.
+/// Calls `function`. `symbols` are the names of members.
 pub(super) fn run(
     heap: &mut Heap,
     state: &mut State,
+    symbols: &Table,
     function: Library,
     args: &[Value],
 ) -> Result<Value, Failure> {
@@ -83,9 +86,16 @@ pub(super) fn run(
         Library::Val => strings::val(call, heap),
         Library::Len => strings::len(call, heap),
 
-        Library::Get => collections::get(call, heap),
-        Library::Set => collections::set(call, heap),
+        Library::Get => match args.first() {
+            Some(Value::Object(of)) => objects::get(call, heap, symbols, *of),
+            _ => collections::get(call, heap),
+        },
+        Library::Set => match args.first() {
+            Some(Value::Object(of)) => objects::set(call, heap, symbols, *of),
+            _ => collections::set(call, heap),
+        },
         Library::List => collections::list(call, heap),
+        Library::Range => collections::range(call, heap),
         Library::Dict => collections::dict(call, heap),
         Library::Push => collections::push(call, heap),
         Library::Pop => collections::pop(call, heap),
@@ -130,9 +140,10 @@ pub(super) fn run(
         }
         Library::Raise => raise(call, heap),
 
-        Library::New
-        | Library::Reflect
-        | Library::Trace
+        Library::New => objects::new(call, heap),
+        Library::Reflect => objects::reflect(call, heap, symbols),
+
+        Library::Trace
         | Library::Gc
         | Library::Expose
         | Library::Try

@@ -1,10 +1,7 @@
 //! Lists, dicts, arrays, iterators.
 
-use super::{Heap, Int, Nil, Real, STRETCH, State, Value, World, item_of};
-use crate::engines::basic::{
-    fault::{Code, Failure},
-    library::{collections, iterators},
-};
+use super::{Int, LIMIT, Nil, Real, STRETCH, Value, World, item_of};
+use crate::engines::basic::{fault::Failure, library::iterators};
 
 #[test]
 fn lists_are_made_and_changed() {
@@ -57,10 +54,7 @@ fn lists_are_read_and_written_by_index() {
 #[test]
 fn ranges_are_lists() {
     let mut world = World::new();
-    let mut shown = |from, to| {
-        let range = collections::range(&mut world.heap, from, to).unwrap();
-        world.show(range)
-    };
+    let mut shown = |from, to| world.shown("LIST TO", &[from, to]);
     assert_eq!(shown(Int(1), Int(5)), "[1 2 3 4 5]");
     assert_eq!(shown(Int(5), Int(1)), "[5 4 3 2 1]");
     assert_eq!(shown(Int(3), Int(3)), "[3]");
@@ -71,23 +65,23 @@ fn ranges_are_lists() {
     );
     assert_eq!(shown(Int(i64::MIN), Int(i64::MIN)), "[-9223372036854775808]");
 
-    let long = collections::range(&mut world.heap, Int(10_000), Int(-10_000)).unwrap();
+    let long = world.run("LIST TO", &[Int(10_000), Int(-10_000)]);
     let Value::List(r) = long else { panic!("no list") };
     let items = world.heap.list(r).items.iter();
     assert!(
         items.map(|item| world.show(*item)).eq((-10_000..=10_000).rev().map(|i| i.to_string()))
     );
 
-    for to in [1_000_000_000_000, i64::MAX, i64::MIN] {
-        for heap in [&mut world.heap, &mut Heap::new(usize::MAX)] {
-            let result = collections::range(heap, Int(i64::MIN), Int(to));
-            if to != i64::MIN {
-                assert!(matches!(result, Err(Failure::Memory(_))), "{to}: {result:?}");
-            }
+    for limit in [LIMIT, usize::MAX] {
+        let mut world = World::with_limit(limit);
+        for to in [1 << 62, i64::MAX] {
+            let result = world.try_run("LIST TO", &[Int(i64::MIN), Int(to)]);
+            assert!(matches!(result, Err(Failure::Memory(_))), "{result:?}");
         }
     }
-    let result = collections::range(&mut world.heap, Int(1), Nil);
-    assert!(matches!(result, Err(Failure::Fault(fault)) if fault.code == Code::NumberExpected));
+    let result = world.try_run("LIST TO", &[Int(1), Int(1_000_000_000_000)]);
+    assert!(matches!(result, Err(Failure::Memory(_))), "{result:?}");
+    assert_eq!(world.code("LIST TO", &[Int(1), Nil]), 17);
 }
 
 #[test]
@@ -115,7 +109,7 @@ fn lists_are_searched_by_type_and_value() {
         let exists = if index == "UNKNOWN" { "0" } else { "1" };
         assert_eq!(world.shown("EXISTS", &[list, value]), exists);
     }
-    let long = collections::range(&mut world.heap, Int(0), Int(20_000)).unwrap();
+    let long = world.run("LIST TO", &[Int(0), Int(20_000)]);
     assert_eq!(world.shown("INDEX_OF", &[long, Int(19_999)]), "19999");
     assert_eq!(world.shown("EXISTS", &[long, Int(20_001)]), "0");
     assert_eq!(world.code("INDEX_OF", &[list]), 14);
@@ -321,8 +315,8 @@ fn iterators_end_when_their_collection_changes() {
 
 #[test]
 fn memory_is_asked_for_before_anything_changes() {
-    let mut world = World { heap: Heap::new(90_000), state: State::default() };
-    let list = collections::range(&mut world.heap, Int(1), Int(4000)).unwrap();
+    let mut world = World::with_limit(90_000);
+    let list = world.run("LIST TO", &[Int(1), Int(4000)]);
     for (name, args) in [
         ("CLONE", &[list][..]),
         ("SORT", &[list]),

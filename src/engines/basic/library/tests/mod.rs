@@ -1,6 +1,7 @@
 //! Each function by what the dialect says of it.
 
 mod collections;
+mod objects;
 mod values;
 
 use super::*;
@@ -12,11 +13,16 @@ const LIMIT: usize = 64 << 20;
 struct World {
     heap: Heap,
     state: State,
+    symbols: Table,
 }
 
 impl World {
     fn new() -> Self {
-        Self { heap: Heap::new(LIMIT), state: State::default() }
+        Self::with_limit(LIMIT)
+    }
+
+    fn with_limit(limit: usize) -> Self {
+        Self { heap: Heap::new(limit), state: State::default(), symbols: Table::default() }
     }
 
     fn text(&mut self, text: &str) -> Value {
@@ -29,7 +35,7 @@ impl World {
 
     fn try_run(&mut self, name: &str, args: &[Value]) -> Result<Value, Failure> {
         let function = Library::find(name).unwrap_or_else(|| panic!("no {name}"));
-        run(&mut self.heap, &mut self.state, function, args)
+        run(&mut self.heap, &mut self.state, &self.symbols, function, args)
     }
 
     fn run(&mut self, name: &str, args: &[Value]) -> Value {

@@ -1,7 +1,6 @@
 //! Numbers, texts, types, and what surrounds a program.
 
 use super::{Int, Nil, Real, Type, Value, World, item_of};
-use crate::engines::basic::library::collections;
 
 #[test]
 fn functions_of_one_number() {
@@ -225,7 +224,7 @@ fn types_are_told_or_named() {
 fn surroundings() {
     let mut world = World::new();
     let before = item_of(world.run("MEM", &[]));
-    collections::range(&mut world.heap, Int(1), Int(1000)).unwrap();
+    world.run("LIST TO", &[Int(1), Int(1000)]);
     assert!(item_of(world.run("MEM", &[])) >= before + 16_000);
     assert!(item_of(world.run("TICKS", &[])) >= 0);
     assert_eq!(world.show(Nil), world.shown("BEEP", &[]));
