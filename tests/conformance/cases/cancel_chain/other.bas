@@ -1,0 +1,4 @@
+def enter(f)
+  return finally(f, lambda () (host.cleaned("other")))
+enddef
+expose(enter)

@@ -1,0 +1,4 @@
+def mirror(value)
+  return value
+enddef
+expose(mirror)

@@ -1,0 +1,7 @@
+expose("settings", dict("name", "shop", "sizes", list(1, 2, 3)))
+expose("most", 10)
+expose("open", false)
+def rename(name)
+  expose("settings", dict("name", name, "sizes", list()))
+enddef
+expose(rename)

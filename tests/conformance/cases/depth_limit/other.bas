@@ -1,0 +1,1 @@
+expose("back", lambda (n) (return dive(n + 1)))

@@ -1,0 +1,4 @@
+def through(f)
+  return f()
+enddef
+expose(through)

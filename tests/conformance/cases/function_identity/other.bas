@@ -1,0 +1,13 @@
+own = lambda () (return "theirs")
+def mirror(f)
+  return f
+enddef
+def give()
+  return own
+enddef
+def is_own(f)
+  return f = own
+enddef
+expose(mirror)
+expose(give)
+expose(is_own)

@@ -1,0 +1,4 @@
+def double(n)
+  return host.later(n * 2)
+enddef
+expose(double)

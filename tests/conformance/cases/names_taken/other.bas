@@ -1,0 +1,5 @@
+def theirs()
+  return "theirs"
+enddef
+expose(theirs)
+expose("their.own", 1)

@@ -1,0 +1,4 @@
+def panic_there()
+  host.panic()
+enddef
+expose(panic_there)

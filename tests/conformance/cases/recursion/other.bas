@@ -1,0 +1,5 @@
+def below(n)
+  if n = 0 then return 0
+  return 1 + down(n - 1)
+enddef
+expose(below)

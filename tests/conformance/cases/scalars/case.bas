@@ -1,0 +1,23 @@
+' Every scalar reaches a native as what it is.
+print host.show(nil);
+print host.show(true);
+print host.show(false);
+print host.show(0);
+print host.show(-7);
+print host.show(9007199254740991);
+print host.show(-9007199254740991);
+print host.show(9007199254740993);
+print host.show(9223372036854775807);
+print host.show(-9223372036854775807 - 1);
+print host.show(0.5);
+print host.show(-2.75);
+print host.show(val("-0.0"));
+print host.show(1e300);
+print host.show(5e-324);
+print host.show(1 / 0);
+print host.show(-(1 / 0));
+print host.show(0 / 0);
+print host.show("");
+print host.show("text");
+print host.show("7");
+print host.show(lambda () (return));
