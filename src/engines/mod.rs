@@ -17,5 +17,7 @@ pub(crate) fn builtin() -> Vec<Arc<dyn Engine>> {
         Arc::new(lua::Lua),
         #[cfg(feature = "js")]
         Arc::new(js::JavaScript),
+        #[cfg(feature = "basic")]
+        Arc::new(basic::Basic),
     ]
 }

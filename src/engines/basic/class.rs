@@ -16,8 +16,12 @@ pub(super) struct Shape {
     pub(super) members: HashMap<Symbol, Member>,
     /// The members in the order in which they were found: the class's own ones, then its bases'.
     pub(super) order: Vec<(Symbol, Member)>,
-    /// What is called in the place of library functions, for printing, and so on.
-    pub(super) meta: Meta,
+    /// It has `TO_STRING`.
+    pub(super) speaks: bool,
+    /// It has `HASH` and `COMPARE`.
+    pub(super) hashes: bool,
+    /// It has methods that begin with an underscore, which may stand for library functions.
+    pub(super) overrides: bool,
 }
 
 #[derive(Clone)]
@@ -25,15 +29,6 @@ pub(super) enum Member {
     /// Where among the fields.
     Field(usize),
     Method(Rc<Proto>),
-}
-
-/// The methods that the interpreter itself looks for.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Meta {
-    pub(super) to_string: bool,
-    pub(super) hash: bool,
-    /// It has methods that begin with an underscore, which may stand for library functions.
-    pub(super) overrides: bool,
 }
 
 impl Shape {

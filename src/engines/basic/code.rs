@@ -251,8 +251,6 @@ pub(super) enum Op {
         count: u16,
         rest: Register,
     },
-    /// Makes a list of the arguments beyond the parameters. The first operation of a routine with
-    /// `...`.
     Return {
         from: Register,
     },
@@ -299,10 +297,6 @@ pub(super) enum Op {
         d: Register,
         lambda: u32,
     },
-    /// Defines a routine or a class, which happens where it stands.
-    DefineRoutine {
-        definition: u32,
-    },
     DefineClass {
         d: Register,
         definition: u32,
@@ -336,6 +330,12 @@ pub(super) enum Op {
     /// Reads a line: a text if `d` holds one, else a number.
     Input {
         d: Register,
+    },
+    /// The keys of a dict that are objects with this hash.
+    Candidates {
+        d: Register,
+        dict: Register,
+        hash: Register,
     },
     /// Opens a namespace of the host.
     Open {

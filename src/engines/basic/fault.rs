@@ -126,8 +126,12 @@ pub(super) enum Failure {
     Memory(usize),
     /// The call is to end now.
     Stopped,
+    /// `END`: the program ends, and well.
+    Ended,
     /// Somebody else failed.
     Error(Error),
+    /// An error that tells already where it happened.
+    Traced(Error),
 }
 
 impl From<Fault> for Failure {

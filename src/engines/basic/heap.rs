@@ -176,6 +176,8 @@ pub(super) struct Heap {
     upvalues: Arena<Upvalue>,
     /// What all of them take.
     bytes: usize,
+    /// What belongs to the interpreter besides.
+    kept: usize,
     /// How much they may take before the next collection.
     due: usize,
     /// How much they may take at all.
@@ -252,6 +254,13 @@ impl Heap {
     #[inline]
     pub(super) fn grew(&mut self, before: usize, after: usize) {
         self.bytes = (self.bytes + after).saturating_sub(before);
+    }
+
+    /// What is not in the heap but belongs to the interpreter took `before` bytes and takes `after`
+    /// now.
+    pub(super) fn keep(&mut self, before: usize, after: usize) {
+        self.kept = (self.kept + after).saturating_sub(before);
+        self.grew(before, after);
     }
 
     /// Changes the items of a list; its version changes with its length.
@@ -457,7 +466,8 @@ impl Heap {
                 }
             }
         }
-        self.bytes = self.texts.sweep()
+        self.bytes = self.kept
+            + self.texts.sweep()
             + self.buffers.sweep()
             + self.lists.sweep()
             + self.dicts.sweep()

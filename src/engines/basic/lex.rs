@@ -2,7 +2,7 @@
 
 use super::{
     fault::{Code, Fault},
-    number::{Number, number},
+    number::Number,
     syntax::{Library, Name, Place},
     token::{Token, Word, operator},
 };
@@ -155,7 +155,7 @@ impl<'a> Lexer<'a> {
         }
         let written = &self.text[from..self.at];
         if written.starts_with(|c: char| c.is_ascii_digit() || c == '.') || is_beyond(written) {
-            match number(written) {
+            match Number::literal(written) {
                 Some(Number::Int(value)) => return Token::Int(value),
                 Some(Number::Real(value)) => return Token::Real(value),
                 None if written == "..." => return Token::Rest,

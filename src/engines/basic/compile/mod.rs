@@ -19,7 +19,6 @@ use super::{
         Block, Class, Member, Name, Place, PrintItem, Program, Routine, Statement, StatementKind,
         Target,
     },
-    value::Value,
 };
 use scope::{Local, Scope, first};
 use std::{collections::HashMap, rc::Rc};
@@ -38,6 +37,11 @@ pub(super) fn compile(program: &Program, names: &mut Names, heap: &mut Heap) -> 
     };
     compiler.block(&program.body);
     compiler.finish_main()
+}
+
+/// Is there nothing in `body` that fails because it could not be parsed?
+pub(super) fn is_sound(body: &Block) -> bool {
+    walk::is_sound(body)
 }
 
 /// Where the value of a name is.
@@ -156,6 +160,14 @@ impl Compiler<'_> {
                     self.text_into(prompt, a);
                     self.emit(Op::Print { a });
                 }
+                let Some(target) = target else {
+                    // Any line will do.
+                    let d = self.scope().temp();
+                    self.text_into(&"".into(), d);
+                    self.emit(Op::Input { d });
+                    self.scope().free(next);
+                    return;
+                };
                 let read = |compiler: &mut Self, d| {
                     // Whether a text is read or a number, the variable's present value decides.
                     compiler.read(target, d);

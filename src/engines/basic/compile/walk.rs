@@ -53,7 +53,7 @@ fn target(kind: &StatementKind) -> Option<&Name> {
     match kind {
         StatementKind::Let { target: Target::Name(name), .. }
         | StatementKind::Dim { name, .. }
-        | StatementKind::Input { target: name, .. }
+        | StatementKind::Input { target: Some(name), .. }
         | StatementKind::For { variable: name, .. }
         | StatementKind::ForIn { variable: name, .. } => Some(name),
         _ => None,
@@ -130,4 +130,14 @@ fn inner(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
         }
         _ => {}
     }
+}
+
+/// Is there nothing in `body` that fails because it could not be parsed?
+pub(super) fn is_sound(body: &Block) -> bool {
+    let mut sound = true;
+    statements(body, &mut |statement| {
+        sound &= !matches!(statement.kind, StatementKind::Malformed(_));
+    });
+    expressions(body, &mut |expr| sound &= !matches!(expr.kind, ExprKind::Malformed(_)));
+    sound
 }

@@ -1,0 +1,82 @@
+//! What an interpreter shares with the outside: the functions that others hold, and the calls that
+//! wait. It can be used while the machine runs, or is kept by a call that is preempted.
+
+use super::{heap::Ref, machine::Run, objects::Routine, value::Value};
+use crate::{engine::Scope, error::Result, value::Function};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+pub(super) struct Border {
+    pub(super) scope: Rc<dyn Scope>,
+    /// Bytes in use, as of the last time that the machine was left.
+    pub(super) memory: Cell<usize>,
+    /// Functions that others hold, by their keys.
+    handles: RefCell<HashMap<u64, Value>>,
+    /// Calls that wait, by their numbers.
+    waiting: RefCell<HashMap<u64, Run>>,
+    /// The last key or number.
+    last: Cell<u64>,
+}
+
+impl Border {
+    pub(super) fn new(scope: Rc<dyn Scope>) -> Self {
+        Self {
+            scope,
+            memory: Cell::new(0),
+            handles: RefCell::default(),
+            waiting: RefCell::default(),
+            last: Cell::new(0),
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.last.set(self.last.get() + 1);
+        self.last.get()
+    }
+
+    /// A handle by which others call `routine`.
+    ///
+    /// # Errors
+    /// `memory` if others hold as many functions of the context as they may.
+    pub(super) fn publish(&self, routine: Ref<Routine>) -> Result<Function> {
+        self.scope.check_handles(self.handles())?;
+        let key = self.number();
+        self.handles.borrow_mut().insert(key, Value::Routine(routine));
+        Ok(self.scope.function(key))
+    }
+
+    /// The function that others hold under `key`.
+    pub(super) fn held(&self, key: u64) -> Option<Value> {
+        self.handles.borrow().get(&key).copied()
+    }
+
+    /// Nobody holds it any more.
+    pub(super) fn release(&self, key: u64) {
+        self.handles.borrow_mut().remove(&key);
+    }
+
+    pub(super) fn handles(&self) -> usize {
+        self.handles.borrow().len()
+    }
+
+    /// Keeps a call while it waits, so that what it refers to is not freed.
+    pub(super) fn park(&self, run: Run) -> u64 {
+        let number = self.number();
+        self.waiting.borrow_mut().insert(number, run);
+        number
+    }
+
+    /// The call that was parked.
+    pub(super) fn take(&self, number: u64) -> Run {
+        self.waiting.borrow_mut().remove(&number).unwrap_or_default()
+    }
+
+    /// Tells `mark` each value that others or waiting calls hold.
+    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
+        self.handles.borrow().values().for_each(|value| mark(*value));
+        self.waiting.borrow().values().for_each(|run| run.each(mark));
+    }
+}

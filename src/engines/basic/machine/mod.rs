@@ -1,0 +1,346 @@
+//! What runs a program: operations on registers, in frames of its own, so that no call of the
+//! program is one of the native stack.
+//!
+//! The machine never waits. What has to be waited for leaves it as an [`Outcome::Wait`], and it goes
+//! on when the result is there; in between, other calls may use it.
+
+mod apply;
+mod compare;
+mod element;
+mod external;
+mod guard;
+mod object;
+mod run;
+mod step;
+
+pub(super) use run::Run;
+
+use super::{
+    border::Border,
+    code::{Defined, Proto},
+    compile,
+    fault::{Code, Failure, Fault},
+    heap::{Heap, Ref},
+    library,
+    names::Names,
+    objects::Routine,
+    syntax::Program,
+    value::Value,
+};
+use crate::{
+    engine::Scope,
+    error::{Error, ErrorKind, Frame as TraceFrame, Result},
+    fiber::Operation,
+    value::Value as Outside,
+};
+use external::External;
+use run::{Arriving, Frame, Then};
+use std::rc::Rc;
+
+/// How deep calls within the interpreter may be nested, and GOSUBs.
+const DEEPEST: usize = 100_000;
+
+/// How many calls and rounds of loops there are between two looks at the end of the slice.
+const STRETCH: u32 = 512;
+
+/// How far a call has come.
+pub(super) enum Outcome {
+    /// It has ended, with this result.
+    Done(Value),
+    /// It goes on with the result of this.
+    Wait(Operation),
+    /// It has run for a while: others may want to.
+    Pause,
+    Failed(Failure),
+}
+
+/// What an operation leads to, if not to the next one.
+pub(super) enum Flow {
+    /// Its result is there.
+    Next,
+    /// Another frame is on top.
+    Enter,
+    Wait(Operation),
+}
+
+/// One interpreter.
+pub(super) struct Machine {
+    pub(super) heap: Heap,
+    pub(super) names: Names,
+    globals: Vec<Value>,
+    /// The routines of the program by their numbers.
+    routines: Vec<Option<Defining>>,
+    externals: Vec<External>,
+    /// The namespaces that IMPORT "@..." has opened, with their dots.
+    opened: Vec<String>,
+    pub(super) border: Rc<Border>,
+    library: library::State,
+    /// How many classes there were.
+    classes: u32,
+    guards: guard::Guards,
+    /// Arguments on their way out.
+    args: Vec<Outside>,
+    /// Text on its way out.
+    text: Vec<u8>,
+    fuel: u32,
+}
+
+/// A routine that is defined.
+struct Defining {
+    proto: Rc<Proto>,
+    /// Always the same value, so that it is equal to itself.
+    value: Value,
+}
+
+impl Machine {
+    pub(super) fn new(border: Rc<Border>) -> Self {
+        let mut names = Names::default();
+        Self {
+            guards: guard::Guards::new(&mut names),
+            heap: Heap::new(border.scope.limits().memory_bytes),
+            names,
+            globals: Vec::new(),
+            routines: Vec::new(),
+            externals: Vec::new(),
+            opened: Vec::new(),
+            border,
+            library: library::State::default(),
+            classes: 0,
+            args: Vec::new(),
+            text: Vec::new(),
+            fuel: STRETCH,
+        }
+    }
+
+    fn scope(&self) -> &dyn Scope {
+        &*self.border.scope
+    }
+
+    /// A run of the main program; its routines are there from now on.
+    pub(super) fn load(&mut self, program: &Program, wants_result: bool) -> Run {
+        let main = compile::compile(program, &mut self.names, &mut self.heap);
+        self.heap.keep(0, main.bytes());
+        for Defined { routine, proto } in &main.routines {
+            let routine = *routine as usize;
+            if self.routines.len() <= routine {
+                self.routines.resize_with(routine + 1, || None);
+            }
+            let value =
+                Routine::Script { proto: proto.clone(), me: Value::Nil, upvalues: [].into() };
+            let value = self.heap.add_routine(value);
+            self.routines[routine] = Some(Defining { proto: proto.clone(), value });
+        }
+        self.globals.resize(self.names.globals.len(), Value::Unset);
+        let mut run = Run { wants_result, ..Run::default() };
+        run.stack.resize(main.registers, Value::Nil);
+        let proto = Rc::new(main);
+        run.frames.push(Frame { proto, routine: None, base: 0, pc: 0, then: Then::Give });
+        run
+    }
+
+    /// A run of a routine that somebody outside calls.
+    ///
+    /// # Errors
+    /// Those of values that cannot enter.
+    pub(super) fn call(&mut self, routine: Value, args: Vec<Outside>) -> Result<Run, Failure> {
+        let mut run = Run::default();
+        let count = args.len();
+        run.stack.push(routine);
+        run.stack.push(routine);
+        for arg in args {
+            let arg = self.border.clone().enter(&mut self.heap, arg)?;
+            run.stack.push(arg);
+        }
+        run.spread = count + 2;
+        let proto = self.guards.call.clone();
+        run.frames.push(Frame { proto, routine: None, base: 0, pc: 0, then: Then::Give });
+        Ok(run)
+    }
+
+    /// Goes on with a call until it ends or leaves.
+    pub(super) fn go_on(&mut self, run: &mut Run) -> Outcome {
+        let before = run.bytes();
+        let outcome = loop {
+            match self.steps(run) {
+                Ok(outcome) => break outcome,
+                Err(failure) => match self.recover(run, failure) {
+                    Ok(None) => {}
+                    Ok(Some(result)) => break Outcome::Done(result),
+                    Err(failure) => break Outcome::Failed(failure),
+                },
+            }
+        };
+        self.heap.keep(before, run.bytes());
+        self.border.memory.set(self.heap.bytes());
+        outcome
+    }
+
+    /// What a call waited for is there.
+    pub(super) fn arrive(&mut self, run: &mut Run, result: Result<Outside>) -> Result<(), Failure> {
+        let arriving = std::mem::take(&mut run.arriving);
+        let result = result.map_err(Failure::Error)?;
+        match arriving {
+            Arriving::Nothing => {}
+            Arriving::Result(at) => {
+                let result = self.border.clone().enter(&mut self.heap, result)?;
+                run.stack[at] = result;
+            }
+            Arriving::Line(at) => {
+                let Outside::String(line) = result else {
+                    return Err(
+                        Fault::new(Code::InvalidString, "INPUT: the input has ended").into()
+                    );
+                };
+                run.stack[at] = match run.stack[at] {
+                    Value::Text(_) => self.heap.new_text(&line),
+                    _ => match super::number::Number::parse(&line) {
+                        Some(number) => number.into(),
+                        None => {
+                            let line = String::from_utf8_lossy(&line);
+                            let detail = format!("INPUT: `{line}` is no number");
+                            return Err(Fault::new(Code::InvalidIdentifier, detail).into());
+                        }
+                    },
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// A failure of what was waited for, or of a result: the call goes on with it where it may.
+    pub(super) fn fail(&mut self, run: &mut Run, failure: Failure) -> Option<Outcome> {
+        match self.recover(run, failure) {
+            Ok(None) => None,
+            Ok(Some(result)) => Some(Outcome::Done(result)),
+            Err(failure) => Some(Outcome::Failed(failure)),
+        }
+    }
+
+    /// Frees what nobody can reach any more.
+    ///
+    /// # Errors
+    /// `memory` if what is left is more than there may be.
+    fn collect(&mut self, run: &Run) -> Result<(), Failure> {
+        let Self { heap, globals, routines, externals, border, .. } = self;
+        heap.collect(|mark| {
+            globals.iter().for_each(|global| mark(*global));
+            routines.iter().flatten().for_each(|routine| {
+                mark(routine.value);
+            });
+            externals.iter().for_each(|external| external.each(mark));
+            border.each(mark);
+            run.each(mark);
+        });
+        self.heap.reserve(0).map_err(|_| out_of_memory())
+    }
+
+    /// Where a run is, from its outermost frame to the innermost, in the words of a trace.
+    pub(super) fn trace(run: &Run) -> Vec<TraceFrame> {
+        /// The ends of a deep recursion say enough.
+        const MOST: usize = 200;
+        let of = |frame: &Frame| {
+            let (proto, at) = (&frame.proto, frame.pc.saturating_sub(1));
+            if guard::is_guard(proto) {
+                return None;
+            }
+            let place = proto.place(at);
+            let mut shown = TraceFrame::script("basic", &*proto.file).line(place.line);
+            if !proto.name.is_empty() {
+                shown = shown.function(&*proto.name);
+            }
+            Some(shown)
+        };
+        let frames = &run.frames;
+        if frames.len() <= 2 * MOST {
+            return frames.iter().filter_map(of).collect();
+        }
+        let (head, tail) = (&frames[..MOST], &frames[frames.len() - MOST..]);
+        head.iter().chain(tail).filter_map(of).collect()
+    }
+
+    /// The value of a global variable, or its default.
+    fn global(&mut self, number: u32) -> Result<Value, Failure> {
+        match self.globals[number as usize] {
+            Value::Unset => {
+                let name = self.names.globals.name(number).clone();
+                let name = self.names.externals.number(&name);
+                self.external(name)
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// Puts a frame for a routine on top: its arguments lie behind the place `at`.
+    fn push(
+        &mut self,
+        run: &mut Run,
+        proto: Rc<Proto>,
+        routine: Option<Ref<Routine>>,
+        me: Value,
+        at: usize,
+        count: usize,
+    ) -> Result<(), Failure> {
+        let wanted = proto.parameters.len();
+        if count > wanted && !proto.rest {
+            let name = if proto.name.is_empty() { "the lambda" } else { &*proto.name };
+            let detail = format!("{name} takes {wanted} arguments, {count} were given");
+            return Err(Fault::new(Code::CloseBracketExpected, detail).into());
+        }
+        if run.frames.len() >= DEEPEST {
+            let detail = format!("more than {DEEPEST} calls in each other");
+            return Err(Fault::new(Code::TooManyNested, detail).into());
+        }
+        let top = at + proto.registers;
+        if run.stack.len() < top.max(at + 1 + count) {
+            let more = (top - run.stack.len().min(top)) * size_of::<Value>();
+            if self.heap.reserve(more).is_err() {
+                self.collect(run)?;
+                self.heap.reserve(more).map_err(|_| out_of_memory())?;
+            }
+            let before = run.bytes();
+            run.stack.resize(top.max(at + 1 + count), Value::Nil);
+            self.heap.keep(before, run.bytes());
+        }
+        run.stack[at] = me;
+        let mut next = at + 1 + count;
+        if proto.rest {
+            let rest = at + 1 + wanted;
+            let mut left = Vec::new();
+            if count > wanted {
+                left = run.stack[rest..next].to_vec();
+                left.reverse();
+                next = rest;
+            }
+            let left = self.heap.new_list(left);
+            while next < rest {
+                run.stack[next] = self.missing(&proto, next - at - 1);
+                next += 1;
+            }
+            run.stack[rest] = left;
+            next = rest + 1;
+        } else {
+            while next <= at + wanted {
+                run.stack[next] = self.missing(&proto, next - at - 1);
+                next += 1;
+            }
+        }
+        run.stack[next..top].fill(Value::Nil);
+        let pc = proto.entry as usize;
+        run.frames.push(Frame { proto, routine, base: at, pc, then: Then::Give });
+        Ok(())
+    }
+
+    /// What a parameter has that no argument was given for.
+    fn missing(&mut self, proto: &Proto, parameter: usize) -> Value {
+        match proto.parameters.get(parameter) {
+            Some(true) => self.heap.new_text(b""),
+            _ => Value::Int(0),
+        }
+    }
+}
+
+/// The error of a program that needs more memory than it may.
+fn out_of_memory() -> Failure {
+    let text = Fault::from(Code::OutOfMemory).to_string();
+    Failure::Error(Error::new(ErrorKind::Memory, text))
+}
