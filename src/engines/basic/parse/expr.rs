@@ -176,9 +176,10 @@ impl Parser<'_> {
     /// Runs `parse` behind an open bracket.
     fn bracketed<T>(&mut self, parse: impl FnOnce(&mut Self) -> T) -> T {
         let operators = std::mem::take(&mut self.context.operators);
+        let brackets = self.context.brackets;
         self.context.brackets += 1;
         let result = self.deeper(parse);
-        self.context.brackets = self.context.brackets.saturating_sub(1);
+        self.context.brackets = self.context.brackets.min(brackets);
         self.context.operators = operators;
         result
     }

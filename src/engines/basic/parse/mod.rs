@@ -9,6 +9,8 @@ mod control;
 mod expr;
 mod routine;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 use super::{
     fault::{Code, Failure, Fault},
@@ -194,7 +196,8 @@ impl Parser<'_> {
         Expr { place, kind: ExprKind::Malformed(fault) }
     }
 
-    /// Goes on to what may follow an expression that went wrong.
+    /// Goes on to what may follow an expression that went wrong. Brackets that end on the way are no
+    /// longer open.
     fn skip(&mut self) {
         let mut depth = self.context.brackets;
         loop {
@@ -205,6 +208,8 @@ impl Parser<'_> {
                     Word::Then | Word::Else | Word::ElseIf | Word::EndIf | Word::To | Word::Step,
                 ) => break,
                 Token::Colon if depth == 0 => break,
+                Token::Word(Word::EndDef) if self.in_def => break,
+                Token::Word(Word::EndClass) if self.in_class => break,
                 Token::Open => depth += 1,
                 Token::Close if depth == 0 && self.context.lambda => break,
                 Token::Close => depth = depth.saturating_sub(1),
@@ -212,13 +217,14 @@ impl Parser<'_> {
             }
             self.advance();
         }
+        self.context.brackets = self.context.brackets.min(depth);
     }
 
     /// Goes on to the end of the statement.
     fn skip_statement(&mut self) {
         self.context.brackets = 0;
         self.skip();
-        while !self.is_end_of_statement() {
+        while self.is_behind_statement() {
             self.advance();
             self.skip();
         }
@@ -242,6 +248,11 @@ impl Parser<'_> {
             Token::Word(Word::EndClass) => self.in_class,
             _ => false,
         }
+    }
+
+    /// Whether there is something behind a statement that does not belong there.
+    fn is_behind_statement(&self) -> bool {
+        !self.is_end_of_statement() && !self.is_end_of_body()
     }
 
     /// Statements up to what ends them, which is left to be read.

@@ -218,7 +218,7 @@ impl Parser<'_> {
                     members.push(Member::Malformed(fault, place));
                 }
             }
-            if !self.is_end_of_statement() {
+            if self.is_behind_statement() {
                 let fault = self.expected(Code::ColonExpected, "`:`");
                 members.push(Member::Malformed(fault, self.place));
                 self.skip_statement();

@@ -40,7 +40,7 @@ impl Parser<'_> {
                 self.fault(Fault::new(Code::InvalidExpression, detail), place, block)
             }
         };
-        if !self.is_end_of_statement() {
+        if self.is_behind_statement() {
             let fault = match self.token {
                 Token::Operator(_) if calls => self.expected(Code::AssignExpected, "`=`"),
                 _ => self.expected(Code::ColonExpected, "`:`"),
