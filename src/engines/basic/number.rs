@@ -1,6 +1,6 @@
 //! Numbers: arithmetic that is INT as long as it can be, and how numbers are read and written.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, io::Write};
 
 /// 2^63: the smallest REAL above every INT. Its negative is the smallest INT.
 const INT_END: f64 = 9_223_372_036_854_775_808.0;
@@ -263,28 +263,37 @@ impl fmt::Display for Number {
 }
 
 fn write_real(real: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    // One digit, a point, five digits: rounded as C rounds, and the exponent is that of the result.
-    let exact = format!("{:.5e}", real.abs());
-    let (mantissa, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits = mantissa.replace('.', "");
-    let digits = digits.trim_end_matches('0');
+    // One digit, a point, five digits, `e` and the exponent: this rounds as C does, and the exponent
+    // is that of what comes out.
+    let mut exact = [0; 16];
+    let mut rest = &mut exact[..];
+    write!(rest, "{:.5e}", real.abs()).map_err(|_| fmt::Error)?;
+    let unused = rest.len();
+    let end = exact.len() - unused;
+    let exponent = str::from_utf8(&exact[8..end]).ok().and_then(|text| text.parse().ok());
+    let exponent: i32 = exponent.ok_or(fmt::Error)?;
+    exact.copy_within(2..7, 1);
+    let digits = str::from_utf8(&exact[..6]).unwrap_or_default().trim_end_matches('0');
+
     if real.is_sign_negative() {
         f.write_str("-")?;
     }
     let point = match exponent {
         0..6 => exponent as usize + 1,
         -4..0 => {
-            f.write_str("0.")?;
-            f.write_str(&"000"[..(-exponent - 1) as usize])?;
+            f.write_str(&"0.000"[..(1 - exponent) as usize])?;
             return f.write_str(digits);
         }
         _ => 1,
     };
-    // Zero has no digits left.
-    write!(f, "{:0<point$}", &digits[..point.min(digits.len())])?;
     if digits.len() > point {
-        write!(f, ".{}", &digits[point..])?;
+        f.write_str(&digits[..point])?;
+        f.write_str(".")?;
+        f.write_str(&digits[point..])?;
+    } else {
+        // Zero has no digits left.
+        f.write_str(digits)?;
+        f.write_str(&"000000"[..point - digits.len()])?;
     }
     if !(0..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };

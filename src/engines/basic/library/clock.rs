@@ -16,13 +16,13 @@ impl Clock {
 }
 
 /// `TICKS()`: milliseconds since the context was opened
-pub(super) fn ticks(call: Call<'_>, clock: &Clock) -> Result<Value, Failure> {
+pub(super) fn ticks(call: &Call<'_>, clock: &Clock) -> Result<Value, Failure> {
     let [] = call.exactly()?;
     Ok(Value::Int(clock.0.elapsed().as_millis().try_into().unwrap_or(i64::MAX)))
 }
 
 /// `NOW([format])`: the time in UTC
-pub(super) fn now(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn now(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     call.count(0, 1)?;
     let format = match call.args {
         // What C's `asctime` gives.

@@ -9,13 +9,13 @@ use crate::engines::basic::{
 };
 
 /// `LIST(value, ...)`
-pub(super) fn list(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn list(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     heap.reserve(size_of_val(call.args))?;
     Ok(heap.new_list(call.args.to_vec()))
 }
 
 /// `LIST(from TO to)`
-pub(super) fn range(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn range(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_, _] = call.exactly()?;
     let (from, to) = (call.int(heap, 0)?, call.int(heap, 1)?);
     let steps = usize::try_from(from.abs_diff(to)).unwrap_or(usize::MAX);
@@ -36,7 +36,7 @@ pub(super) fn range(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `DICT(key, value, ...)`
-pub(super) fn dict(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn dict(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let mut entries = Entries::default();
     heap.reserve(entries.growth(call.args.len() / 2))?;
     for (key, value) in pairs(call, 0)? {
@@ -46,7 +46,7 @@ pub(super) fn dict(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// The arguments from `first` on, two by two.
-fn pairs(call: Call<'_>, first: usize) -> Result<impl Iterator<Item = (Value, Value)>, Failure> {
+fn pairs(call: &Call<'_>, first: usize) -> Result<impl Iterator<Item = (Value, Value)>, Failure> {
     let (pairs, rest) = call.args.get(first..).unwrap_or_default().as_chunks();
     if rest.is_empty() {
         return Ok(pairs.iter().map(|[key, value]| (*key, *value)));
@@ -142,7 +142,7 @@ pub(in crate::engines::basic) fn set_item(
 
 /// `GET(list, index)`, `GET(dict, key)`, `GET(iterator)`
 #[inline]
-pub(super) fn get(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn get(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     match call.arg(0)? {
         Value::List(list) => {
             let [_, index] = call.exactly()?;
@@ -164,7 +164,7 @@ pub(super) fn get(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
 }
 
 /// `SET(list, index, value, ...)`, `SET(dict, key, value, ...)`
-pub(super) fn set(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn set(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let of = call.arg(0)?;
     match of {
         Value::List(list) => {
@@ -198,7 +198,7 @@ fn reserve(heap: &Heap, list: Ref<List>, more: usize) -> Result<(), Failure> {
 
 /// `PUSH(list, value, ...)`
 #[inline]
-pub(super) fn push(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn push(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let list = call.list(heap)?;
     let values = &call.args[1..];
     reserve(heap, list, values.len())?;
@@ -207,21 +207,21 @@ pub(super) fn push(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `POP(list)`
-pub(super) fn pop(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn pop(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     let list = call.list(heap)?;
     Ok(heap.change_list(list, Vec::pop).unwrap_or_default())
 }
 
 /// `BACK(list)`
-pub(super) fn back(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn back(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     let list = call.list(heap)?;
     Ok(heap.list(list).items.last().copied().unwrap_or_default())
 }
 
 /// `INSERT(list, index, value)`
-pub(super) fn insert(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn insert(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let list = call.list(heap)?;
     let [of, _, value] = call.exactly()?;
     let index = call.int(heap, 1)?;
@@ -236,7 +236,7 @@ pub(super) fn insert(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> 
 }
 
 /// `EXISTS(list, value)`, `EXISTS(dict, key)`
-pub(super) fn exists(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn exists(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [of, wanted] = call.exactly()?;
     Ok(Value::truth(match of {
         Value::List(list) => find(heap, list, wanted)?.is_some(),
@@ -249,7 +249,7 @@ pub(super) fn exists(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
 }
 
 /// `INDEX_OF(list, value)`
-pub(super) fn index_of(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn index_of(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [_, wanted] = call.exactly()?;
     let list = call.list(heap)?;
     Ok(find(heap, list, wanted)?.map_or(Value::Unknown, |at| Value::Int(at as i64)))
@@ -265,13 +265,15 @@ fn find(heap: &Heap, list: Ref<List>, wanted: Value) -> Result<Option<usize>, Fa
         if let Some(at) = items.iter().position(is_wanted) {
             return Ok(Some(stretch * STRETCH + at));
         }
-        pause()?;
+        if items.len() == STRETCH {
+            pause()?;
+        }
     }
     Ok(None)
 }
 
 /// `REMOVE(list, index, ...)`, `REMOVE(dict, key, ...)`: one after the other
-pub(super) fn remove(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn remove(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let of = call.arg(0)?;
     let keys = &call.args[1..];
     match of {
@@ -298,7 +300,7 @@ pub(super) fn remove(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> 
 }
 
 /// `CLEAR(collection)`
-pub(super) fn clear(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn clear(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [of] = call.exactly()?;
     match of {
         Value::List(list) => heap.change_list(list, |items| *items = Vec::new()),
@@ -324,7 +326,7 @@ pub(super) fn copy_dict(heap: &mut Heap, dict: Ref<Dict>) -> Value {
 }
 
 /// `CLONE(collection)`: what the elements refer to is shared
-pub(super) fn clone(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn clone(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [of] = call.exactly()?;
     match of {
         Value::List(list) => {
@@ -343,7 +345,7 @@ pub(super) fn clone(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `TO_ARRAY(list)`: what is no number is 0
-pub(super) fn to_array(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn to_array(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     let items = &heap.list(call.list(heap)?).items;
     heap.reserve(items.len() * size_of::<f64>())?;

@@ -86,7 +86,7 @@ fn invalid(detail: &str) -> Failure {
 }
 
 /// `MOVE_NEXT(iterator)`
-pub(super) fn move_next_of(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn move_next_of(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [value] = call.exactly()?;
     match value {
         Value::Iterator(r) => Ok(if move_next(heap, r)? { Value::TRUE } else { Value::Nil }),

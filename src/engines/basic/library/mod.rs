@@ -43,7 +43,6 @@ impl Default for State {
 }
 
 /// One call.
-#[derive(Clone, Copy)]
 struct Call<'a> {
     function: Library,
     args: &'a [Value],
@@ -57,7 +56,7 @@ pub(super) fn run(
     function: Library,
     args: &[Value],
 ) -> Result<Value, Failure> {
-    let call = Call { function, args };
+    let call = &Call { function, args };
     match function {
         Library::Abs
         | Library::Sgn
@@ -153,7 +152,7 @@ pub(super) fn run(
 }
 
 /// `RAISE([code])`
-fn raise(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+fn raise(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     call.count(0, 1)?;
     Err(match call.args {
         [] => Code::Raised.into(),

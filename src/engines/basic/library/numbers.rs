@@ -4,7 +4,7 @@ use super::{Call, Failure, Heap, Number, Value};
 use crate::engines::basic::{number::collapse, syntax::Library};
 
 /// The function of the call, which is one of those below. Whole results are INT.
-pub(super) fn calculate(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn calculate(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     let number = call.number(heap, 0)?;
     let real = number.real();

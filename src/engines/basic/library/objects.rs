@@ -10,7 +10,7 @@ use crate::engines::basic::{
 
 /// `NEW(object)`: an object with the same fields. Lists and dicts in them are copied, and what else
 /// they refer to is shared.
-pub(super) fn new(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn new(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let of = object(call, heap)?;
     let source = heap.object(of);
     let bytes = source.fields.iter().map(|field| match *field {
@@ -32,7 +32,7 @@ pub(super) fn new(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `REFLECT(object)`: a dict of its members, fields with their values
-pub(super) fn reflect(call: Call<'_>, heap: &mut Heap, symbols: &Table) -> Result<Value, Failure> {
+pub(super) fn reflect(call: &Call<'_>, heap: &mut Heap, symbols: &Table) -> Result<Value, Failure> {
     let of = object(call, heap)?;
     let shape = heap.object(of).shape.clone();
     let mut entries = Entries::default();
@@ -52,7 +52,7 @@ pub(super) fn reflect(call: Call<'_>, heap: &mut Heap, symbols: &Table) -> Resul
     Ok(heap.add_dict(Dict { entries, version: 0 }))
 }
 
-fn object(call: Call<'_>, heap: &Heap) -> Result<Ref<Object>, Failure> {
+fn object(call: &Call<'_>, heap: &Heap) -> Result<Ref<Object>, Failure> {
     match call.exactly()? {
         [Value::Object(object)] => Ok(object),
         [other] => Err(call.unexpected(Code::ClassExpected, heap, other, "a CLASS")),
@@ -61,7 +61,7 @@ fn object(call: Call<'_>, heap: &Heap) -> Result<Ref<Object>, Failure> {
 
 /// `GET(object, name)`: the value of a field, or a method as a routine that belongs to the object
 pub(super) fn get(
-    call: Call<'_>,
+    call: &Call<'_>,
     heap: &mut Heap,
     symbols: &Table,
     of: Ref<Object>,
@@ -82,7 +82,7 @@ pub(super) fn get(
 
 /// `SET(object, name, value)`: gives a field another value
 pub(super) fn set(
-    call: Call<'_>,
+    call: &Call<'_>,
     heap: &mut Heap,
     symbols: &Table,
     of: Ref<Object>,

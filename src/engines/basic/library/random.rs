@@ -27,14 +27,14 @@ impl Random {
 }
 
 /// `SRND(seed)`
-pub(super) fn seed(call: Call<'_>, heap: &Heap, random: &mut Random) -> Result<Value, Failure> {
+pub(super) fn seed(call: &Call<'_>, heap: &Heap, random: &mut Random) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     *random = Random(call.int(heap, 0)?.cast_unsigned());
     Ok(Value::Nil)
 }
 
 /// `RND`, `RND(high)` and `RND(low, high)`
-pub(super) fn next(call: Call<'_>, heap: &Heap, random: &mut Random) -> Result<Value, Failure> {
+pub(super) fn next(call: &Call<'_>, heap: &Heap, random: &mut Random) -> Result<Value, Failure> {
     call.count(0, 2)?;
     let (low, high) = match call.args {
         [] => return Ok(Value::Real(random.up_to(100) as f64 / 100.0)),

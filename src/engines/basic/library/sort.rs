@@ -4,7 +4,7 @@ use super::{Call, Failure, Heap, STRETCH, Value, pause};
 use std::{cmp::Ordering, mem};
 
 /// `SORT(list)`
-pub(super) fn sort(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn sort(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [list] = call.exactly()?;
     let r = call.list(heap)?;
     let len = heap.list(r).items.len();

@@ -10,7 +10,7 @@ fn view(heap: &Heap, r: Ref<Text>) -> text::Text<'_> {
 
 /// `LEN(x)`
 #[inline]
-pub(super) fn len(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn len(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [value] = call.exactly()?;
     let len = match value {
         Value::Text(r) => view(heap, r).length(),
@@ -26,7 +26,7 @@ pub(super) fn len(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
 }
 
 /// `ASC(text)`
-pub(super) fn asc(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn asc(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     match view(heap, call.text(heap, 0)?).code() {
         Some(code) => Ok(Value::Int(code)),
@@ -35,7 +35,7 @@ pub(super) fn asc(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
 }
 
 /// `CHR(code)`
-pub(super) fn chr(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn chr(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_] = call.exactly()?;
     let code = call.int(heap, 0)?;
     match text::character(code) {
@@ -45,7 +45,7 @@ pub(super) fn chr(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `LEFT(text, count)`
-pub(super) fn left(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn left(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_, _] = call.exactly()?;
     let (r, count) = (call.text(heap, 0)?, call.int(heap, 1)?);
     match view(heap, r).left(count).map(Part::of) {
@@ -55,7 +55,7 @@ pub(super) fn left(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `RIGHT(text, count)`
-pub(super) fn right(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn right(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_, _] = call.exactly()?;
     let (r, count) = (call.text(heap, 0)?, call.int(heap, 1)?);
     match view(heap, r).right(count).map(Part::of) {
@@ -65,7 +65,7 @@ pub(super) fn right(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 }
 
 /// `MID(text, start, count)`
-pub(super) fn mid(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn mid(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [_, _, _] = call.exactly()?;
     let (r, start, count) = (call.text(heap, 0)?, call.int(heap, 1)?, call.int(heap, 2)?);
     match view(heap, r).part(start, count).map(Part::of) {
@@ -79,7 +79,7 @@ pub(super) fn mid(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
 
 #[cold]
 fn too_many(
-    call: Call<'_>,
+    call: &Call<'_>,
     heap: &Heap,
     r: Ref<Text>,
     code: Code,
@@ -117,7 +117,7 @@ impl Part {
 }
 
 /// `STR(x)`
-pub(super) fn str(call: Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
+pub(super) fn str(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     let [value] = call.exactly()?;
     match value {
         Value::Text(_) => Ok(value),
@@ -144,7 +144,7 @@ fn written(heap: &mut Heap, number: Number) -> Value {
 }
 
 /// `VAL(text)`, and `VAL(iterator)` for the value of a dict's entry
-pub(super) fn val(call: Call<'_>, heap: &Heap) -> Result<Value, Failure> {
+pub(super) fn val(call: &Call<'_>, heap: &Heap) -> Result<Value, Failure> {
     let [value] = call.exactly()?;
     match value {
         Value::Text(r) => match Number::parse(heap.text(r)) {
