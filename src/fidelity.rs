@@ -135,7 +135,7 @@ impl fmt::Display for Outcome {
 }
 
 /// What the tables of the builtin engines are written with.
-#[cfg(any(feature = "lua", feature = "js"))]
+#[cfg(any(feature = "lua", feature = "js", feature = "basic"))]
 pub(crate) mod write {
     use crate::{
         error::ErrorKind,

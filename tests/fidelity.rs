@@ -58,13 +58,13 @@ async fn wrong_way_in(
         Outcome::Fails(_) => "true",
     };
     let name = format!("{}.holds", context.name());
-    let source = format!("expose('{name}', {})", (language(context.name()).function)(holds));
+    let source = format!("expose(\"{name}\", {})", (language(context.name()).function)(holds));
     if let Err(error) = within(context.eval::<()>(&source)).await {
         return Some(format!("{holds}: {error:?}"));
     }
-    let result = within(context.call::<Value>(&name, (value,)).fidelity(fidelity)).await;
+    let result = within(context.call::<bool>(&name, (value,)).fidelity(fidelity)).await;
     match (result, outcome) {
-        (Ok(Value::Bool(true)), Outcome::Is(_)) => None,
+        (Ok(true), Outcome::Is(_)) => None,
         (Err(error), Outcome::Fails(kind)) => wrong_error(&error, kind, "args[1]"),
         (result, _) => Some(format!("{outcome} was foretold, and it is {result:?}")),
     }
@@ -120,7 +120,7 @@ async fn bytes_may_lie_as_deep_as_any_plain_value() {
         let context = open(&broker, engine).await;
         let same = (language(engine).function)("v");
         let name = format!("{engine}.same");
-        let source = (language(engine).value)(&format!("expose('{name}', {same})"));
+        let source = (language(engine).value)(&format!("expose(\"{name}\", {same})"));
         within(context.eval::<Value>(&source)).await.unwrap();
         let back = within(context.call::<Value>(&name, (value.clone(),))).await;
         assert_eq!(back.unwrap(), value, "{engine}");

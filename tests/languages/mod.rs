@@ -67,6 +67,15 @@ pub fn language(name: &str) -> &'static Language {
                 through: through::js,
             },
         ),
+        (
+            "basic",
+            Language {
+                value: str::to_string,
+                function: |expression| format!("lambda (v) (return ({expression}))"),
+                kit: include_str!("kit.bas"),
+                through: through::basic,
+            },
+        ),
     ];
     let found = LANGUAGES.iter().find(|(engine, _)| *engine == name);
     let missing =

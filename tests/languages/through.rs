@@ -152,6 +152,39 @@ fn is_of_an_array(name: &str) -> bool {
     name == "length" || name.parse().is_ok_and(is_index)
 }
 
+/// BASIC has no booleans, and a LIST or a DICT for each container.
+///
+/// - A bool is 0 or 1. Everything else keeps its type and every bit.
+/// - A mix is a DICT with its list under the keys from 0, and stays one. A pair with such a key would
+///   replace the element: strict refuses, lenient lets it.
+pub fn basic(value: &Value, fidelity: Fidelity) -> Back {
+    let aggregate = match value {
+        Value::Bool(truth) => return Ok(i64::from(*truth).into()),
+        Value::Aggregate(aggregate) => aggregate,
+        Value::Nil | Value::Int(_) | Value::Real(_) | Value::String(_) | Value::Function(_) => {
+            return Ok(value.clone());
+        }
+    };
+    let mut list = Vec::new();
+    for value in aggregate.array() {
+        list.push(basic(value, fidelity)?);
+    }
+    if aggregate.kind() == Kind::List {
+        return Ok(Aggregate::list(list).into());
+    }
+    let mut map = Aggregate::with_kind(Kind::Map);
+    for (index, value) in (0_i64..).zip(list) {
+        map.insert(index, value);
+    }
+    for (key, value) in aggregate.pairs() {
+        let replaced = map.insert(key.clone(), basic(value, fidelity)?);
+        if replaced.is_some() && fidelity == Fidelity::Strict {
+            return Err(ErrorKind::Unrepresentable);
+        }
+    }
+    Ok(map.into())
+}
+
 fn number(real: f64) -> Value {
     let is_int = real.fract() == 0.0 && real.abs() <= SAFE as f64;
     let is_minus_zero = real == 0.0 && real.is_sign_negative();

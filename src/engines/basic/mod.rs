@@ -11,6 +11,7 @@ mod code;
 mod compile;
 mod dict;
 mod fault;
+mod fidelity;
 mod handles;
 mod heap;
 mod marshal;
