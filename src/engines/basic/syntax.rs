@@ -33,6 +33,9 @@ pub(super) struct Program {
     /// The text itself and the files that it imports, in the order in which they were met: what
     /// traces call them.
     pub(super) files: Vec<Rc<str>>,
+    /// It ends in the middle of a block, a routine, a class or a list of arguments: more of it could
+    /// make it complete.
+    pub(super) incomplete: bool,
 }
 
 pub(super) type Block = Vec<Statement>;

@@ -52,13 +52,14 @@ pub(super) fn parse(
         in_class: false,
         routines: HashSet::new(),
         classes: HashSet::new(),
+        incomplete: false,
         failure: None,
     };
     parser.advance();
     let body = parser.block(Ends::Text);
     match parser.failure {
         Some(failure) => Err(failure),
-        None => Ok(Program { body, files: parser.files }),
+        None => Ok(Program { body, files: parser.files, incomplete: parser.incomplete }),
     }
 }
 
@@ -83,6 +84,8 @@ struct Parser<'a> {
     /// The routines and classes so far.
     routines: HashSet<Rc<str>>,
     classes: HashSet<Rc<str>>,
+    /// The text has ended in the middle of something.
+    incomplete: bool,
     failure: Option<(Failure, Place)>,
 }
 
@@ -170,6 +173,12 @@ impl Parser<'_> {
 
     fn skip_newlines(&mut self) {
         while self.take(&Token::Newline) {}
+        self.goes_on();
+    }
+
+    /// Here the text may go on in another line, and it must.
+    fn goes_on(&mut self) {
+        self.incomplete |= self.token == Token::End;
     }
 
     /// Runs `parse` one level deeper.
@@ -270,6 +279,9 @@ impl Parser<'_> {
                 _ => self.is_end_of_body(),
             };
             if ended {
+                if self.nested > 0 {
+                    self.goes_on();
+                }
                 return block;
             }
             self.statement(&mut block);

@@ -177,7 +177,10 @@ impl Parser<'_> {
             }
             let place = self.place;
             match &self.token {
-                Token::End | Token::Word(Word::EndClass) => return members,
+                Token::End | Token::Word(Word::EndClass) => {
+                    self.goes_on();
+                    return members;
+                }
                 Token::Word(Word::Import) => {
                     self.advance();
                     let mut block = Block::new();
