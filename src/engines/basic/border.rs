@@ -1,8 +1,10 @@
 //! What an interpreter shares with the outside: the functions that others hold, and the calls that
 //! wait. It can be used while the machine runs, or is kept by a call that is preempted.
 
-use super::{heap::Ref, machine::Run, objects::Routine, value::Value};
-use crate::{engine::Scope, error::Result, value::Function};
+use super::{
+    handles::Handles, heap::Heap, machine::Run, marshal::Crossing, names::Names, value::Value,
+};
+use crate::engine::Scope;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -14,10 +16,10 @@ pub(super) struct Border {
     /// Bytes in use, as of the last time that the machine was left.
     pub(super) memory: Cell<usize>,
     /// Functions that others hold, by their keys.
-    handles: RefCell<HashMap<u64, Value>>,
+    handles: RefCell<Handles>,
     /// Calls that wait, by their numbers.
     waiting: RefCell<HashMap<u64, Run>>,
-    /// The last key or number.
+    /// The number of the last one.
     last: Cell<u64>,
 }
 
@@ -32,30 +34,25 @@ impl Border {
         }
     }
 
-    fn number(&self) -> u64 {
-        self.last.set(self.last.get() + 1);
-        self.last.get()
-    }
-
-    /// A handle by which others call `routine`.
-    ///
-    /// # Errors
-    /// `memory` if others hold as many functions of the context as they may.
-    pub(super) fn publish(&self, routine: Ref<Routine>) -> Result<Function> {
-        self.scope.check_handles(self.handles())?;
-        let key = self.number();
-        self.handles.borrow_mut().insert(key, Value::Routine(routine));
-        Ok(self.scope.function(key))
+    /// Has values cross.
+    pub(super) fn cross<R>(
+        &self,
+        heap: &mut Heap,
+        names: &Names,
+        cross: impl FnOnce(&mut Crossing<'_>) -> R,
+    ) -> R {
+        let handles = &mut *self.handles.borrow_mut();
+        cross(&mut Crossing { scope: &*self.scope, heap, names, handles })
     }
 
     /// The function that others hold under `key`.
     pub(super) fn held(&self, key: u64) -> Option<Value> {
-        self.handles.borrow().get(&key).copied()
+        self.handles.borrow().get(key)
     }
 
     /// Nobody holds it any more.
     pub(super) fn release(&self, key: u64) {
-        self.handles.borrow_mut().remove(&key);
+        self.handles.borrow_mut().remove(key);
     }
 
     pub(super) fn handles(&self) -> usize {
@@ -64,7 +61,8 @@ impl Border {
 
     /// Keeps a call while it waits, so that what it refers to is not freed.
     pub(super) fn park(&self, run: Run) -> u64 {
-        let number = self.number();
+        let number = self.last.get() + 1;
+        self.last.set(number);
         self.waiting.borrow_mut().insert(number, run);
         number
     }
@@ -76,7 +74,7 @@ impl Border {
 
     /// Tells `mark` each value that others or waiting calls hold.
     pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
-        self.handles.borrow().values().for_each(|value| mark(*value));
+        self.handles.borrow().each(mark);
         self.waiting.borrow().values().for_each(|run| run.each(mark));
     }
 }

@@ -176,6 +176,10 @@ pub(super) enum Op {
         a: Register,
         to: u32,
     },
+    JumpIfNil {
+        a: Register,
+        to: u32,
+    },
     JumpUnlessCompare {
         compare: Compare,
         a: Register,

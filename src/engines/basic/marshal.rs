@@ -28,14 +28,14 @@ const COLLECTION_BYTES: usize = 128;
 const ENTRY_BYTES: usize = 192;
 
 /// Where values cross.
-pub(super) struct Border<'a> {
+pub(super) struct Crossing<'a> {
     pub(super) scope: &'a dyn Scope,
     pub(super) heap: &'a mut Heap,
     pub(super) names: &'a Names,
     pub(super) handles: &'a mut Handles,
 }
 
-impl Border<'_> {
+impl Crossing<'_> {
     /// The value outside, by copy.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Border<'_> {
     }
 }
 
-/// May the value enter? This is also what bounds the recursion of [`Border::enter`].
+/// May the value enter? This is also what bounds the recursion of [`Crossing::enter`].
 ///
 /// # Errors
 /// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to

@@ -14,8 +14,6 @@ mod fault;
 mod fidelity;
 mod handles;
 mod heap;
-mod marshal;
-mod names;
 mod lex;
 mod library;
 mod machine;
@@ -31,8 +29,9 @@ mod value;
 
 use crate::{
     engine::{Engine, Interpreter, Overlap, Scope, Source},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, INCOMPLETE, Result},
     fiber::{self, Turn},
+    fidelity::Rule,
     value::Value as Outside,
 };
 use border::Border;
@@ -64,6 +63,10 @@ impl Engine for Basic {
         let machine = RefCell::new(Machine::new(border.clone()));
         let state = Rc::new(State { machine, border });
         Ok(Rc::new(Instance { state, turn: Turn::default() }))
+    }
+
+    fn fidelity(&self) -> &'static [Rule] {
+        fidelity::RULES
     }
 
     fn has_bools(&self) -> bool {
@@ -135,9 +138,7 @@ impl State {
         loop {
             outcome = match outcome {
                 Outcome::Done(value) => {
-                    let machine = &mut *self.machine()?;
-                    let out = self.border.out(&mut machine.heap, &machine.names, value);
-                    return out.map_err(|error| error.at("result"));
+                    return self.machine()?.leave(value).map_err(|error| error.at("result"));
                 }
                 Outcome::Pause if fiber::checkpoint() => self.machine()?.go_on(&mut run),
                 Outcome::Pause => self.fail(&mut run, Failure::Stopped)?,
@@ -202,6 +203,11 @@ impl State {
                 && is_sound(&expression)
             {
                 return Ok(expression);
+            }
+            // Whoever reads it line by line has more to come.
+            if program.as_ref().is_ok_and(|program| program.incomplete) {
+                let error = Error::new(ErrorKind::Load, "the text ends too early");
+                return Err(error.with_payload(INCOMPLETE.into()));
             }
         }
         program.map_err(|(failure, place)| located(failure, &source.name, place))

@@ -16,8 +16,8 @@ use super::{
     heap::Heap,
     names::{Members, Names},
     syntax::{
-        Block, Class, Member, Name, Place, PrintItem, Program, Routine, Statement, StatementKind,
-        Target,
+        Block, Class, ExprKind, Library, Member, Name, Place, PrintItem, Program, Routine,
+        Statement, StatementKind, Target,
     },
 };
 use scope::{Local, Scope, first};
@@ -303,6 +303,8 @@ impl Compiler<'_> {
     }
 
     fn print(&mut self, items: &[PrintItem]) {
+        // In the reference, the `;` after a POP or BACK that finds nothing ends no line.
+        let mut nothing = None;
         for item in items {
             match item {
                 PrintItem::Value(expr) => {
@@ -310,11 +312,22 @@ impl Compiler<'_> {
                     let a = self.scope().temp();
                     self.expr_into(expr, a);
                     self.emit(Op::Print { a });
+                    if let ExprKind::Library { function: Library::Pop | Library::Back, .. } =
+                        expr.kind
+                    {
+                        nothing = Some(self.emit(Op::JumpIfNil { a, to: 0 }));
+                    }
                     self.scope().free(next);
                 }
                 PrintItem::NewLine => drop(self.emit(Op::PrintLine)),
             }
+            if matches!(item, PrintItem::NewLine)
+                && let Some(jump) = nothing.take()
+            {
+                self.scope().land(&[jump]);
+            }
         }
+        nothing.into_iter().for_each(|jump| self.scope().land(&[jump]));
     }
 
     fn give_back(&mut self, value: Option<&super::syntax::Expr>) {

@@ -99,6 +99,7 @@ impl Scope {
             | Op::Loop { to }
             | Op::JumpIf { to, .. }
             | Op::JumpUnless { to, .. }
+            | Op::JumpIfNil { to, .. }
             | Op::JumpUnlessCompare { to, .. }
             | Op::JumpUnlessCompareInt { to, .. }
             | Op::JumpIfPast { to, .. }

@@ -95,12 +95,12 @@ impl Machine {
     }
 
     /// The value that a name has outside, or the default of the name.
-    pub(super) fn external(&mut self, name: u32) -> Result<Value, Failure> {
+    pub(super) fn external(&mut self, run: &Run, name: u32) -> Result<Value, Failure> {
         let index = self.look_up(name)?;
         match &self.externals[index].found {
             What::Data(data) => {
                 let data = data.clone();
-                self.border.clone().enter(&mut self.heap, data)
+                self.enter(run, &data)
             }
             What::Routine(_) => {
                 let name = self.names.externals.name(name);
@@ -194,7 +194,7 @@ impl Machine {
             What::Routine(routine) => *routine,
             What::Data(data) => {
                 let data = data.clone();
-                self.border.clone().enter(&mut self.heap, data)?
+                self.enter(run, &data)?
             }
             What::Nothing | What::Namespace => {
                 let upper = self.externals[index].upper.clone();
@@ -254,20 +254,15 @@ impl Machine {
         at: usize,
         count: usize,
     ) -> Result<Flow, Failure> {
-        let mut args = std::mem::take(&mut self.args);
-        args.clear();
-        let border = self.border.clone();
-        for (index, value) in run.stack[at + 1..at + 1 + count].iter().enumerate() {
-            let arg = border.out(&mut self.heap, &self.names, *value);
-            args.push(arg.map_err(|error| Failure::Error(error.at(format!("args[{index}]"))))?);
-        }
-        let step = border.scope.call(callee, &mut args);
-        args.clear();
-        self.args = args;
+        let Self { heap, names, border, .. } = self;
+        let args = &run.stack[at + 1..at + 1 + count];
+        let args = border.cross(heap, names, |crossing| crossing.leave_all(args));
+        let step = border.scope.call(callee, &mut args.map_err(Failure::Error)?);
         match step {
             Step::Ready(result) => {
                 let result = result.map_err(Failure::Error)?;
-                run.stack[at] = border.enter(&mut self.heap, result)?;
+                let result = self.enter(run, &result)?;
+                run.stack[at] = result;
                 Ok(Flow::Next)
             }
             Step::Wait(operation) => {
@@ -288,10 +283,9 @@ impl Machine {
             let detail = "EXPOSE(name, value) takes a text and a value";
             return Err(Fault::new(Code::StringExpected, detail).into());
         };
-        let border = self.border.clone();
-        let value = border.out(&mut self.heap, &self.names, value).map_err(Failure::Error)?;
+        let value = self.leave(value).map_err(Failure::Error)?;
         let name = String::from_utf8_lossy(self.heap.text(name)).into_owned();
-        border.scope.expose(&name, value).map_err(Failure::Error)?;
+        self.scope().expose(&name, value).map_err(Failure::Error)?;
         run.stack[at] = Value::Nil;
         Ok(Flow::Next)
     }

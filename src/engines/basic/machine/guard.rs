@@ -159,7 +159,7 @@ impl Machine {
                     if let Failure::Traced(error) = failure {
                         let place = frame.base;
                         run.frames.pop();
-                        let report = self.report(&error);
+                        let report = self.report(run, &error);
                         if run.frames.is_empty() {
                             return Ok(Some(report));
                         }
@@ -202,11 +202,10 @@ impl Machine {
     }
 
     /// What TRY gives for an error.
-    fn report(&mut self, error: &Error) -> Value {
+    fn report(&mut self, run: &Run, error: &Error) -> Value {
         let kind = self.heap.new_text(error.kind().as_str().as_bytes());
         let message = self.heap.new_text(error.message().as_bytes());
-        let payload = self.border.clone().enter(&mut self.heap, error.payload().clone());
-        let payload = payload.unwrap_or(Value::Nil);
+        let payload = self.enter(run, error.payload()).unwrap_or(Value::Nil);
         let frames = error.trace().iter().map(|frame| frame.to_string());
         let frames = frames.map(|frame| self.heap.new_text(frame.as_bytes())).collect();
         let trace = self.heap.new_list(frames);
@@ -246,7 +245,7 @@ impl Machine {
             }
         };
         let message = String::from_utf8_lossy(self.heap.text(message)).into_owned();
-        match self.border.clone().out(&mut self.heap, &self.names, payload) {
+        match self.leave(payload) {
             Ok(payload) => Failure::Error(Error::new(kind, message).with_payload(payload)),
             Err(error) => Failure::Error(error.at("payload")),
         }

@@ -21,7 +21,7 @@ use super::{
     compile,
     fault::{Code, Failure, Fault},
     heap::{Heap, Ref},
-    library,
+    library, marshal,
     names::Names,
     objects::Routine,
     syntax::Program,
@@ -78,8 +78,6 @@ pub(super) struct Machine {
     /// How many classes there were.
     classes: u32,
     guards: guard::Guards,
-    /// Arguments on their way out.
-    args: Vec<Outside>,
     /// Text on its way out.
     text: Vec<u8>,
     fuel: u32,
@@ -106,7 +104,6 @@ impl Machine {
             border,
             library: library::State::default(),
             classes: 0,
-            args: Vec::new(),
             text: Vec::new(),
             fuel: STRETCH,
         }
@@ -148,7 +145,7 @@ impl Machine {
         run.stack.push(routine);
         run.stack.push(routine);
         for arg in args {
-            let arg = self.border.clone().enter(&mut self.heap, arg)?;
+            let arg = self.enter(&run, &arg)?;
             run.stack.push(arg);
         }
         run.spread = count + 2;
@@ -182,7 +179,7 @@ impl Machine {
         match arriving {
             Arriving::Nothing => {}
             Arriving::Result(at) => {
-                let result = self.border.clone().enter(&mut self.heap, result)?;
+                let result = self.enter(run, &result)?;
                 run.stack[at] = result;
             }
             Arriving::Line(at) => {
@@ -214,6 +211,25 @@ impl Machine {
             Ok(Some(result)) => Some(Outcome::Done(result)),
             Err(failure) => Some(Outcome::Failed(failure)),
         }
+    }
+
+    /// A value for others.
+    pub(super) fn leave(&mut self, value: Value) -> Result<Outside> {
+        let Self { heap, names, border, .. } = self;
+        border.cross(heap, names, |crossing| crossing.leave(value))
+    }
+
+    /// A value of others.
+    fn enter(&mut self, run: &Run, value: &Outside) -> Result<Value, Failure> {
+        marshal::check(self.scope(), value).map_err(Failure::Error)?;
+        for _ in 0..2 {
+            let Self { heap, names, border, .. } = self;
+            match border.cross(heap, names, |crossing| crossing.enter(value)) {
+                Err(Failure::Memory(_)) => self.collect(run)?,
+                entered => return entered,
+            }
+        }
+        Err(out_of_memory())
     }
 
     /// Frees what nobody can reach any more.
@@ -259,12 +275,12 @@ impl Machine {
     }
 
     /// The value of a global variable, or its default.
-    fn global(&mut self, number: u32) -> Result<Value, Failure> {
+    fn global(&mut self, run: &Run, number: u32) -> Result<Value, Failure> {
         match self.globals[number as usize] {
             Value::Unset => {
                 let name = self.names.globals.name(number).clone();
                 let name = self.names.externals.number(&name);
-                self.external(name)
+                self.external(run, name)
             }
             value => Ok(value),
         }

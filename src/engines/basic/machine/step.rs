@@ -93,12 +93,15 @@ impl Machine {
                     Op::Int { d, int } => r!(d) = Value::Int(int.into()),
                     Op::Constant { d, constant } => r!(d) = proto.constants[constant as usize],
                     Op::Move { d, from } => r!(d) = r!(from),
-                    Op::Global { d, global } => {
-                        r!(d) = match self.globals[global as usize] {
-                            Value::Unset => attempt!(self.global(global)),
-                            value => value,
-                        };
-                    }
+                    Op::Global { d, global } => match self.globals[global as usize] {
+                        Value::Unset => {
+                            stay!();
+                            let value = self.global(run, global)?;
+                            run.stack[base + usize::from(d)] = value;
+                            continue 'frames;
+                        }
+                        value => r!(d) = value,
+                    },
                     Op::RawGlobal { d, global } => r!(d) = self.globals[global as usize],
                     Op::SetGlobal { global, from } => self.globals[global as usize] = r!(from),
                     Op::Share { d } => {
@@ -132,8 +135,10 @@ impl Machine {
                         }
                     }
                     Op::External { d, name } => {
-                        r!(d) = attempt!(self.external(name));
-                        allocated!();
+                        stay!();
+                        let value = self.external(run, name)?;
+                        run.stack[base + usize::from(d)] = value;
+                        continue 'frames;
                     }
                     Op::RoutineOf { d, name } => {
                         r!(d) = attempt!(self.routine_of(name));
@@ -219,6 +224,11 @@ impl Machine {
                     }
                     Op::JumpUnless { a, to } => {
                         if !r!(a).is_true() {
+                            pc = to as usize;
+                        }
+                    }
+                    Op::JumpIfNil { a, to } => {
+                        if let Value::Nil = r!(a) {
                             pc = to as usize;
                         }
                     }
