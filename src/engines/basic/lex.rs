@@ -154,13 +154,11 @@ impl<'a> Lexer<'a> {
             self.skip(is_of_name);
         }
         let written = &self.text[from..self.at];
-        if written.starts_with(|c: char| c.is_ascii_digit() || c == '.') || is_beyond(written) {
-            match Number::literal(written) {
-                Some(Number::Int(value)) => return Token::Int(value),
-                Some(Number::Real(value)) => return Token::Real(value),
-                None if written == "..." => return Token::Rest,
-                None => {}
-            }
+        match Number::literal(written) {
+            Some(Number::Int(value)) => return Token::Int(value),
+            Some(Number::Real(value)) => return Token::Real(value),
+            None if written == "..." => return Token::Rest,
+            None => {}
         }
         let name = names.name(written);
         if &*name.upper == "REM" {
@@ -182,11 +180,6 @@ impl<'a> Lexer<'a> {
             && matches!(after.next(), Some('+' | '-'))
             && after.next().is_some_and(|c| c.is_ascii_digit())
     }
-}
-
-/// Letters that C reads as a number.
-fn is_beyond(written: &str) -> bool {
-    ["inf", "infinity", "nan"].iter().any(|word| written.eq_ignore_ascii_case(word))
 }
 
 fn is_of_name(c: char) -> bool {
