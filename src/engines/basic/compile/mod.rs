@@ -340,7 +340,16 @@ impl Compiler<'_> {
             self.emit(Op::ReturnSub { from: d, wanted: value.is_some() });
             return;
         }
-        let from = value.map(|value| self.operand(value));
+        // The variables of the loops around us get back what they had, also the one that is given back.
+        let is_in_loop = !self.scope().loops.is_empty();
+        let from = value.map(|value| {
+            if !is_in_loop {
+                return self.operand(value);
+            }
+            let d = self.scope().temp();
+            self.expr_into(value, d);
+            d
+        });
         self.restore_all();
         match from {
             Some(from) => self.emit(Op::Return { from }),

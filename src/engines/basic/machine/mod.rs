@@ -302,6 +302,11 @@ impl Machine {
             let detail = format!("{name} takes {wanted} arguments, {count} were given");
             return Err(Fault::new(Code::CloseBracketExpected, detail).into());
         }
+        let mut args = run.stack.iter().skip(at + 1).take(count);
+        if args.any(|value| matches!(value, Value::Iterator(_))) {
+            let detail = "an iterator cannot be an argument";
+            return Err(Fault::new(Code::InvalidIterator, detail).into());
+        }
         if run.frames.len() >= DEEPEST {
             let detail = format!("more than {DEEPEST} calls in each other");
             return Err(Fault::new(Code::TooManyNested, detail).into());

@@ -1,0 +1,4 @@
+def f(a, b, c$)
+  print a, b, len(c$);
+enddef
+f(7)

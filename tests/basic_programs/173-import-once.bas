@@ -1,0 +1,3 @@
+import "lib-import.inc"
+import "lib-import.inc"
+print foo; lib(5);

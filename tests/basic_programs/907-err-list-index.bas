@@ -1,0 +1,2 @@
+l = list(1, 2)
+print l(2);

@@ -1,0 +1,5 @@
+print "before";
+def f()
+  def g()
+  enddef
+enddef

@@ -1,0 +1,2 @@
+f = lambda (x) (x * 2)
+print f(1);

@@ -1,0 +1,1 @@
+for i = 1 to 2 : print i; : next

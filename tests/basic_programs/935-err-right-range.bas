@@ -1,0 +1,1 @@
+print right("abc", 4);

@@ -1,0 +1,2 @@
+it = iterator(list(1))
+print get(it);

@@ -1,0 +1,4 @@
+class a
+endclass
+o = new(a)
+o.m()

@@ -1,0 +1,5 @@
+class a
+  var x = 1
+endclass
+o = new(a)
+set(o, "y", 2)

@@ -1,0 +1,4 @@
+class a
+endclass
+class a
+endclass

@@ -1,0 +1,5 @@
+f = lambda () (
+  def g()
+  enddef
+)
+f()

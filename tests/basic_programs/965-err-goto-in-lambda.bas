@@ -1,0 +1,3 @@
+here:
+f = lambda () (goto here)
+f()

@@ -1,0 +1,2 @@
+l = list(1)
+print get(l, 5);

@@ -1,0 +1,1 @@
+print mid("abc", 0, 0);

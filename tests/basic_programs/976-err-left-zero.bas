@@ -1,0 +1,1 @@
+print left("abc", 0);

@@ -1,0 +1,3 @@
+n = 1
+input n
+print n;

@@ -1,0 +1,4 @@
+d = dict("a", 1)
+for k in d
+  d("b") = 2
+next

@@ -1,0 +1,4 @@
+def f()
+  while 1
+enddef
+f()

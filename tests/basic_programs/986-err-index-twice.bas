@@ -1,0 +1,2 @@
+l = list(list(1))
+print l(0)(0);
