@@ -17,7 +17,7 @@ impl Names {
         if let Some(name) = self.0.get(written) {
             return name.clone();
         }
-        let name = Name { upper: written.to_ascii_uppercase().into(), written: written.into() };
+        let name = Name::new(written);
         self.0.insert(Rc::clone(&name.written), name.clone());
         name
     }

@@ -6,7 +6,7 @@
 //! The parser bounds how deep a tree is, so it may be walked by recursion.
 
 use super::fault::Fault;
-use std::rc::Rc;
+use std::{ops::Deref, rc::Rc};
 
 /// Where something stands: which [file](Program::files), and where in it, counted from 1; columns
 /// count code points.
@@ -17,9 +17,28 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
-/// A name as it was written: case does not count, but what leaves the language keeps it.
+/// A name. There are many of them in a tree, so each is small.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct Name(Rc<Spelling>);
+
+impl Name {
+    pub(super) fn new(written: &str) -> Self {
+        let upper = written.to_ascii_uppercase().into();
+        Self(Rc::new(Spelling { upper, written: written.into() }))
+    }
+}
+
+impl Deref for Name {
+    type Target = Spelling;
+
+    fn deref(&self) -> &Spelling {
+        &self.0
+    }
+}
+
+/// How a name is written: case does not count, but what leaves the language keeps it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spelling {
     /// In upper case: what is compared. A dot separates members (`OBJ.FIELD`).
     pub(super) upper: Rc<str>,
     /// As it was written.
@@ -68,9 +87,9 @@ pub(super) enum StatementKind {
     /// `FOR variable = from TO to [STEP step]`
     For {
         variable: Name,
-        from: Expr,
-        to: Expr,
-        step: Option<Expr>,
+        from: Box<Expr>,
+        to: Box<Expr>,
+        step: Option<Box<Expr>>,
         body: Block,
     },
     /// `FOR variable IN of`

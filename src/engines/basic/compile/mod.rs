@@ -126,7 +126,7 @@ impl Compiler<'_> {
             StatementKind::Dim { name, sizes } => self.dim(name, sizes, place),
             StatementKind::If { branches, otherwise } => self.branch(branches, otherwise),
             StatementKind::For { variable, from, to, step, body } => {
-                self.count(variable, from, to, step.as_ref(), body, place);
+                self.count(variable, from, to, step.as_deref(), body, place);
             }
             StatementKind::ForIn { variable, of, body } => self.each(variable, of, body, place),
             StatementKind::While { condition, body } => self.repeat_while(condition, body),

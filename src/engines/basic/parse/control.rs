@@ -9,7 +9,7 @@ use crate::engines::basic::{
 
 /// What stands between `FOR` and the body.
 enum Range {
-    To { from: Expr, to: Expr, step: Option<Expr> },
+    To { from: Box<Expr>, to: Box<Expr>, step: Option<Box<Expr>> },
     In(Expr),
 }
 
@@ -123,8 +123,8 @@ impl Parser<'_> {
             let fault = self.expected(Code::ToExpected, "`TO`");
             self.malformed(fault)
         };
-        let step = self.take_word(Word::Step).then(|| self.expression());
-        Ok((variable, Range::To { from, to, step }))
+        let step = self.take_word(Word::Step).then(|| Box::new(self.expression()));
+        Ok((variable, Range::To { from: Box::new(from), to: Box::new(to), step }))
     }
 
     pub(super) fn while_statement(&mut self, place: Place, block: &mut Block) {

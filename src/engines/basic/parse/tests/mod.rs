@@ -56,7 +56,8 @@ fn statement(statement: &Statement) -> String {
             form + &format!("ELSE {{{}}}", block(otherwise))
         }
         For { variable, from, to, step, body } => {
-            let step = step.as_ref().map_or(String::new(), |step| format!(" STEP {}", expr(step)));
+            let step =
+                step.as_deref().map_or(String::new(), |step| format!(" STEP {}", expr(step)));
             let (variable, from, to) = (upper(variable), expr(from), expr(to));
             format!("FOR {variable} = {from} TO {to}{step} {{{}}}", block(body))
         }
