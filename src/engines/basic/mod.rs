@@ -18,8 +18,6 @@ mod lex;
 mod library;
 mod machine;
 mod marshal;
-mod marshal;
-mod names;
 mod names;
 mod number;
 mod objects;

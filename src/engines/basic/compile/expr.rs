@@ -38,10 +38,7 @@ impl Compiler<'_> {
                 None => self.fail(Code::InvalidIdentifier, "there is no `...` here"),
             },
             ExprKind::Apply { callee, args, call } => self.apply(callee, args, *call, d),
-            ExprKind::Routine(name) => {
-                let name = self.names.externals.number(&name.written);
-                self.emit(Op::RoutineOf { d, name });
-            }
+            ExprKind::Routine(name) => self.routine_value(name, d),
             ExprKind::Library { function, args } => self.library(*function, args, d, expr.place),
             ExprKind::Range(_) => self.fail(Code::InvalidExpression, "TO is for LIST(a TO b)"),
             ExprKind::Unary(unary, of) => self.unary(*unary, of, d, expr.place),
@@ -83,6 +80,23 @@ impl Compiler<'_> {
             true => self.text_into(&"".into(), d),
             false => drop(self.emit(Op::Int { d, int: 0 })),
         }
+    }
+
+    /// `CALL(name)`: a routine, or what a variable holds: a routine, or the name of one outside.
+    fn routine_value(&mut self, name: &Name, d: Register) {
+        let place = self.scope().place;
+        let is_global = matches!(self.resolve(first(&name.upper)), None | Some(Variable::Global(_)));
+        if is_global {
+            let name = self.names.externals.number(&name.written);
+            self.emit(Op::RoutineOf { d, name });
+            return;
+        }
+        let at = self.scope().temp();
+        let value = self.scope().temp();
+        self.read(name, value);
+        self.scope().place = place;
+        self.emit(Op::CallLibrary { d: at, count: 1, library: Library::Call });
+        self.emit_move(d, at);
     }
 
     fn unary(&mut self, unary: Unary, of: &Expr, d: Register, place: Place) {
@@ -295,12 +309,7 @@ impl Compiler<'_> {
             self.emit_move(into, d);
             return;
         }
-        let variable = match self.resolve(&name.upper) {
-            None if self.is_global() && !name.upper.contains('.') && !call => {
-                Some(Variable::Global(self.names.globals.number(&name.upper)))
-            }
-            found => found,
-        };
+        let variable = self.resolve(&name.upper);
         let callee = match variable {
             Some(Variable::Local(Local { register, shared: false })) => register,
             Some(Variable::Global(global)) => {

@@ -144,14 +144,8 @@ impl Machine {
         if let Some(value) = self.defined(&upper) {
             return Ok(value);
         }
-        if let Some(global) = self.names.globals.find(&upper)
-            && let Some(value @ Value::Routine(_)) = self.globals.get(global as usize).copied()
-        {
-            return Ok(value);
-        }
-        if let Some(value @ Value::Routine(_)) = self.path(&upper)?.filter(|_| upper.contains('.'))
-        {
-            return Ok(value);
+        if let Some(value @ (Value::Routine(_) | Value::Text(_))) = self.path(&upper)? {
+            return self.function_named(&[value]);
         }
         let index = self.look_up(name)?;
         let name = self.names.externals.name(name);
@@ -198,8 +192,9 @@ impl Machine {
             }
             What::Nothing | What::Namespace => {
                 let upper = self.externals[index].upper.clone();
-                let found = if upper.contains('.') { self.path(&upper)? } else { None };
-                match found.filter(|found| !matches!(found, Value::Unknown)) {
+                // A global variable that was not known yet where this was compiled.
+                let found = self.path(&upper)?;
+                match found.filter(|found| !matches!(found, Value::Unknown | Value::Unset)) {
                     Some(member) => member,
                     None => return Err(self.nothing(name, &upper, call).into()),
                 }

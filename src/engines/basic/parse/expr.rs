@@ -194,23 +194,24 @@ impl Parser<'_> {
         }
     }
 
-    /// `CALL name(...)` and `CALL(name)`, behind the word.
+    /// `CALL name(...)`, `CALL(name)` and `CALL(value)`, behind the word.
     pub(super) fn call(&mut self) -> ExprKind {
-        let bracket = self.take(&Token::Open);
+        if self.token == Token::Open {
+            let mut args = self.arguments(false);
+            return match (args.pop(), args.is_empty()) {
+                (Some(Expr { kind: ExprKind::Name(name), .. }), true) => ExprKind::Routine(name),
+                (last, _) => {
+                    args.extend(last);
+                    ExprKind::Library { function: Library::Call, args }
+                }
+            };
+        }
         let Token::Name(name) = &self.token else {
             let fault = self.expected(Code::RoutineExpected, "the name of a routine");
             return self.malformed(fault).kind;
         };
         let name = name.clone();
-        if !bracket {
-            return self.named(name, true);
-        }
-        self.advance();
-        if self.take(&Token::Close) {
-            return ExprKind::Routine(name);
-        }
-        let fault = self.expected(Code::CloseBracketExpected, "`)`");
-        self.malformed(fault).kind
+        self.named(name, true)
     }
 
     /// A function of the library, behind its name.
