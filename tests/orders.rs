@@ -1,9 +1,9 @@
 //! The order desk of `examples/orders`, held against a second computation of its rules.
 //!
 //! Nothing here is shared with the scripts: the CSV is parsed and the orders are priced again, by
-//! the prose at the top of `rules.lua`. A change of a rule must therefore be made twice.
+//! the prose at the top of `rules.bas`. A change of a rule must therefore be made twice.
 
-#![cfg(all(feature = "cli", feature = "lua"))]
+#![cfg(all(feature = "cli", feature = "lua", feature = "js", feature = "basic"))]
 // The helpers of a test may fail as the test itself may; clippy.toml excuses only the test functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -23,7 +23,7 @@ fn run(allowed: &str, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_calog"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["run", &format!("--allow-read={allowed}")])
-        .args(["rules.lua", "format.js", "main.lua"].map(|script| format!("{FOLDER}/{script}")))
+        .args(["rules.bas", "format.js", "main.lua"].map(|script| format!("{FOLDER}/{script}")))
         .args(if args.is_empty() { &[][..] } else { &["--"] })
         .args(args)
         .output()

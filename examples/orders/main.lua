@@ -1,9 +1,9 @@
 -- A small order desk: reads orders from a CSV file, has each priced and prints the report.
 --
---   calog run --allow-read=examples/orders examples/orders/rules.lua \
+--   calog run --allow-read=examples/orders examples/orders/rules.bas \
 --     examples/orders/format.js examples/orders/main.lua [-- FILE.csv]
 --
--- The prices come from rules.lua and the looks from format.js, each a context of its own, and calls
+-- The prices come from rules.bas and the looks from format.js, each a context of its own, and calls
 -- go every way: format asks this script for the next row while it draws the table, which has
 -- rules price the order, which calls `note` here for each rule that applied.
 --
@@ -161,7 +161,7 @@ local applied = {}
 local returns = 0
 local best, best_discount
 
--- Called by rules.lua, from its own context, for each rule that applied to an order.
+-- Called by rules.bas, from its own context, for each rule that applied to an order.
 local function note(rule, cents)
   local entry = applied[rule]
   if not entry then
@@ -264,7 +264,7 @@ local function print_rules(all)
   format.table(columns, each(rows), emit)
 end
 
--- Here rules.lua gets a function of format.js for its notes: the two talk to each other, and this
+-- Here rules.bas gets a function of format.js for its notes: the two talk to each other, and this
 -- script only introduces them.
 local function print_receipt(order)
   local line = format.receipt(order, emit)
