@@ -1,6 +1,9 @@
 //! The errors of the dialect: a code, its text, and what is wrong in this case.
 
-use crate::error::Error;
+use crate::{
+    error::{Error, ErrorKind},
+    value::Value,
+};
 use std::fmt;
 
 /// Declares the codes with their texts.
@@ -8,6 +11,7 @@ macro_rules! codes {
     ($($variant:ident $number:literal $text:literal,)*) => {
         /// What an error is, in the numbers of the dialect.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(dead_code, reason = "some cannot occur here, and the numbers stay in their order")]
         pub(super) enum Code {
             $($variant = $number,)*
         }
@@ -97,6 +101,26 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn new(code: Code, detail: impl Into<Box<str>>) -> Self {
         Self { code, detail: detail.into() }
+    }
+}
+
+impl Fault {
+    /// The error that others see.
+    pub(super) fn error(&self) -> Error {
+        let kind = match self.code {
+            Code::RoutineExpected => ErrorKind::Type,
+            Code::OutOfMemory => ErrorKind::Memory,
+            _ => ErrorKind::Raised,
+        };
+        Error::new(kind, self.to_string()).with_payload(self.payload())
+    }
+
+    /// What an error carries of it.
+    pub(super) fn payload(&self) -> Value {
+        Value::map([
+            ("code", Value::from(i64::from(self.code as u8))),
+            ("text", Value::from(self.code.text())),
+        ])
     }
 }
 

@@ -202,6 +202,7 @@ macro_rules! kinds {
                 }
 
                 /// What changes the size must be [told](Heap::grew).
+                #[allow(dead_code, reason = "not every kind is changed from outside")]
                 #[inline]
                 pub(super) fn $get_mut(&mut self, r: Ref<$type>) -> &mut $type {
                     self.$arena.get_mut(r)

@@ -239,10 +239,8 @@ fn is_sound(program: &Program) -> bool {
 fn error(failure: Failure) -> Error {
     match failure {
         Failure::Traced(error) | Failure::Error(error) => error,
-        Failure::Fault(fault) => Error::raised(*fault),
-        Failure::Memory(_) => {
-            Error::new(ErrorKind::Memory, Fault::from(Code::OutOfMemory).to_string())
-        }
+        Failure::Fault(fault) => fault.error(),
+        Failure::Memory(_) => Fault::from(Code::OutOfMemory).error(),
         Failure::Stopped | Failure::Ended => fiber::cancelled(),
     }
 }
@@ -252,11 +250,7 @@ fn located(failure: Failure, name: &str, place: Place) -> Error {
     match failure {
         Failure::Fault(fault) => {
             let message = format!("{name}:{}:{}: {fault}", place.line, place.column);
-            let payload = Outside::map([
-                ("code", Outside::from(i64::from(fault.code as u8))),
-                ("text", Outside::from(fault.code.text())),
-            ]);
-            Error::new(ErrorKind::Load, message).with_payload(payload)
+            Error::new(ErrorKind::Load, message).with_payload(fault.payload())
         }
         other => error(other),
     }

@@ -129,26 +129,10 @@ impl Number {
     }
 
     #[inline]
-    pub(super) fn equal(self, other: Self) -> bool {
-        match (self, other) {
-            (Int(a), Int(b)) => a == b,
-            _ => self.compare(other) == Some(Ordering::Equal),
-        }
-    }
-
-    #[inline]
     pub(super) fn less(self, other: Self) -> bool {
         match (self, other) {
             (Int(a), Int(b)) => a < b,
             _ => self.compare(other) == Some(Ordering::Less),
-        }
-    }
-
-    #[inline]
-    pub(super) fn less_equal(self, other: Self) -> bool {
-        match (self, other) {
-            (Int(a), Int(b)) => a <= b,
-            _ => matches!(self.compare(other), Some(Ordering::Less | Ordering::Equal)),
         }
     }
 
@@ -306,6 +290,16 @@ fn write_real(real: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 mod tests {
     use super::*;
 
+    impl Number {
+        fn is_equal(self, other: Self) -> bool {
+            self.compare(other) == Some(Ordering::Equal)
+        }
+
+        fn is_at_most(self, other: Self) -> bool {
+            matches!(self.compare(other), Some(Ordering::Less | Ordering::Equal))
+        }
+    }
+
     const MAX: Number = Int(i64::MAX);
     const MIN: Number = Int(i64::MIN);
 
@@ -434,22 +428,22 @@ mod tests {
     #[test]
     fn comparison_is_exact_between_the_types() {
         let odd = (1 << 53) + 1;
-        assert!(Int(1).equal(Real(1.0)));
-        assert!(!Int(odd).equal(Real(odd as f64)));
+        assert!(Int(1).is_equal(Real(1.0)));
+        assert!(!Int(odd).is_equal(Real(odd as f64)));
         assert!(Real(odd as f64).less(Int(odd)));
         assert!(MAX.less(Real(INT_END)));
-        assert!(MIN.equal(Real(-INT_END)));
+        assert!(MIN.is_equal(Real(-INT_END)));
         assert!(Real(-1e300).less(MIN));
         assert!(Real(f64::NEG_INFINITY).less(MIN));
         assert!(Int(1).less(Real(1.5)) && Real(1.5).less(Int(2)));
         assert!(Real(-1.5).less(Int(-1)) && Int(-2).less(Real(-1.5)));
-        assert!(Int(0).equal(Real(-0.0)));
-        assert!(Int(2).less_equal(Real(2.0)) && Int(2).less_equal(Int(2)));
-        assert!(!Int(3).less_equal(Real(2.5)));
+        assert!(Int(0).is_equal(Real(-0.0)));
+        assert!(Int(2).is_at_most(Real(2.0)) && Int(2).is_at_most(Int(2)));
+        assert!(!Int(3).is_at_most(Real(2.5)));
         for other in [Int(0), Real(0.0), Real(f64::NAN)] {
             assert_eq!(Real(f64::NAN).compare(other), None);
             assert_eq!(other.compare(Real(f64::NAN)), None);
-            assert!(!other.less_equal(Real(f64::NAN)));
+            assert!(!other.is_at_most(Real(f64::NAN)));
         }
     }
 

@@ -269,9 +269,6 @@ macro_rules! library {
         }
 
         impl Library {
-            /// All of them.
-            pub(super) const ALL: &[Self] = &[$(Self::$variant,)*];
-
             /// Its name, in upper case.
             pub(super) fn name(self) -> &'static str {
                 match self {

@@ -85,7 +85,8 @@ impl Compiler<'_> {
     /// `CALL(name)`: a routine, or what a variable holds: a routine, or the name of one outside.
     fn routine_value(&mut self, name: &Name, d: Register) {
         let place = self.scope().place;
-        let is_global = matches!(self.resolve(first(&name.upper)), None | Some(Variable::Global(_)));
+        let is_global =
+            matches!(self.resolve(first(&name.upper)), None | Some(Variable::Global(_)));
         if is_global {
             let name = self.names.externals.number(&name.written);
             self.emit(Op::RoutineOf { d, name });

@@ -95,7 +95,9 @@ impl Compiler<'_> {
         let more = self.scope().temp();
         self.emit(Op::Advance { d: more, iterator });
         let done = self.emit(Op::JumpUnless { a: more, to: 0 });
-        let current = |compiler: &mut Self, d| drop(compiler.emit(Op::Current { d, iterator }));
+        let current = |compiler: &mut Self, d| {
+            compiler.emit(Op::Current { d, iterator });
+        };
         self.assign(name, current, place);
         self.scope().free(next);
 

@@ -195,7 +195,7 @@ impl Compiler<'_> {
             self.emit(Op::SetMember { object, member, from });
             return;
         }
-        let variable = self.to_assign(name);
+        let variable = self.assignable(name);
         if let Err((code, detail)) = variable {
             self.fail(code, detail);
             return;
@@ -205,7 +205,7 @@ impl Compiler<'_> {
     }
 
     /// The variable that `name` is, if it can be assigned to.
-    fn to_assign(&mut self, name: &Name) -> Result<Variable, (Code, String)> {
+    fn assignable(&mut self, name: &Name) -> Result<Variable, (Code, String)> {
         if &*name.upper == "ME" {
             return Err((Code::Reserved, "ME cannot be assigned to".into()));
         }

@@ -16,7 +16,6 @@ use crate::{
     },
     error::{Error, ErrorKind},
     fiber,
-    value::Value as Outside,
 };
 use std::rc::Rc;
 
@@ -141,14 +140,7 @@ impl Machine {
             other => other,
         };
         let mut failure = match failure {
-            Failure::Fault(fault) => {
-                let payload = Outside::map([
-                    ("code", Outside::from(i64::from(fault.code as u8))),
-                    ("text", Outside::from(fault.code.text())),
-                ]);
-                let error = Error::raised(fault).with_payload(payload);
-                Failure::Traced(error.called_from(Self::trace(run)))
-            }
+            Failure::Fault(fault) => Failure::Traced(fault.error().called_from(Self::trace(run))),
             Failure::Error(error) => Failure::Traced(error.called_from(Self::trace(run))),
             other => other,
         };

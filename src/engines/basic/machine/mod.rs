@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     engine::Scope,
-    error::{Error, ErrorKind, Frame as TraceFrame, Result},
+    error::{Frame as TraceFrame, Result},
     fiber::Operation,
     value::Value as Outside,
 };
@@ -362,6 +362,5 @@ impl Machine {
 
 /// The error of a program that needs more memory than it may.
 fn out_of_memory() -> Failure {
-    let text = Fault::from(Code::OutOfMemory).to_string();
-    Failure::Error(Error::new(ErrorKind::Memory, text))
+    Fault::from(Code::OutOfMemory).into()
 }
