@@ -214,7 +214,7 @@ impl Compiler<'_> {
                 if self.names.routines.find(&name.upper).is_some() && self.is_main() =>
             {
                 let detail = format!("`{}` is a routine", name.written);
-                return Err((Code::InvalidIdentifier, detail));
+                Err((Code::InvalidIdentifier, detail))
             }
             Some(variable) => {
                 let is_array = match variable {

@@ -140,7 +140,7 @@ impl Machine {
     }
 
     /// Has an object say its text, for the place `at`.
-    pub(super) fn to_string(
+    pub(super) fn say(
         &mut self,
         run: &mut Run,
         object: Value,
@@ -175,7 +175,7 @@ impl Machine {
                 return Ok(Flow::Enter);
             }
             if function == Library::Str && count == 1 && self.speaks(first).is_some() {
-                return self.to_string(run, first, at);
+                return self.say(run, first, at);
             }
         }
         match function {

@@ -439,7 +439,7 @@ impl Machine {
                             // It comes back here with the text.
                             pc -= 1;
                             let at = base + usize::from(a);
-                            follow!(self.to_string(run, object, at));
+                            follow!(self.say(run, object, at));
                         }
                         self.print(value);
                     }

@@ -198,6 +198,9 @@ impl Parser<'_> {
     pub(super) fn call(&mut self) -> ExprKind {
         if self.token == Token::Open {
             let mut args = self.arguments(false);
+            if let Some(Expr { kind: ExprKind::Malformed(fault), .. }) = args.first() {
+                return ExprKind::Malformed(Fault::new(Code::RoutineExpected, &*fault.detail));
+            }
             return match (args.pop(), args.is_empty()) {
                 (Some(Expr { kind: ExprKind::Name(name), .. }), true) => ExprKind::Routine(name),
                 (last, _) => {
