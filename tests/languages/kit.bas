@@ -5,9 +5,9 @@ kept = nil
 expose("ME.echo", lambda (v) (return v))
 expose("ME.relay", lambda (v) (return OTHER.echo(v)))
 expose("ME.keep", lambda (v) (kept = v))
-expose("ME.kept", lambda () (return kept))
+expose("ME.kept", lambda (unused) (return kept))
 expose("ME.publish", lambda (v) (expose("ME.data", v)))
-expose("ME.look", lambda () (return OTHER.data))
+expose("ME.look", lambda (unused) (return OTHER.data))
 def forget()
   kept = nil
   gc()

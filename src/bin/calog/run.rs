@@ -7,7 +7,10 @@ use crate::{
     stop::{self, INTERRUPTED},
 };
 use calog::{Error, Frame, Result};
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
 
 /// Runs the scripts in order, and returns the exit code.
 ///
@@ -28,6 +31,10 @@ pub(crate) fn run(Run { options, scripts, args }: Run) -> Result<u8> {
         let result = setup.stop.code().map_or(result, Ok);
         if stop::close(&setup.broker).await { Ok(INTERRUPTED) } else { result }
     });
+    if result.is_err() && io::stdout().is_terminal() {
+        // The report begins its own line.
+        setup.stdout.end_line();
+    }
     // A native that blocks may still be at work; the process does not wait for it.
     runtime.shutdown_background();
     result

@@ -89,8 +89,10 @@ impl Crossing<'_> {
             }
             outside::Value::Aggregate(aggregate) if aggregate.kind() == Kind::List => {
                 self.heap.reserve(aggregate.array().len() * SLOT_BYTES + ENTRY_BYTES)?;
-                let items = aggregate.array().iter().map(|item| self.enter(item));
-                let items = items.collect::<Result<_, _>>()?;
+                let mut items = Vec::with_capacity(aggregate.array().len());
+                for item in aggregate.array() {
+                    items.push(self.enter(item)?);
+                }
                 self.heap.new_list(items)
             }
             outside::Value::Aggregate(aggregate) => self.enter_dict(aggregate)?,
@@ -119,7 +121,7 @@ impl Crossing<'_> {
             let value = self.enter(value)?;
             entries.insert(Ready::new(self.heap, key), value);
         }
-        Ok(self.heap.add_dict(Dict { entries, version: 0 }))
+        Ok(self.heap.add_dict(Dict { entries, ..Dict::default() }))
     }
 }
 

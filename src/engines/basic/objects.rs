@@ -3,6 +3,7 @@
 use super::{class::Shape, code::Proto, dict::Entries, heap::Ref, value::Value};
 use crate::{
     engine::{Callee, Named},
+    error::Frame,
     native::Native,
     value::Function,
 };
@@ -69,11 +70,16 @@ impl Kept for List {
 pub(super) struct Dict {
     pub(super) entries: Entries,
     pub(super) version: u32,
+    /// The trace of the failure that TRY tells of in it, for raising that again.
+    pub(super) trace: Box<[Frame]>,
 }
 
 impl Kept for Dict {
     fn bytes(&self) -> usize {
-        self.entries.bytes()
+        let text =
+            |frame: &Frame| frame.script.len() + frame.function.as_ref().map_or(0, String::len);
+        let trace: usize = self.trace.iter().map(text).sum();
+        self.entries.bytes() + trace + size_of_val(&*self.trace)
     }
 
     fn each(&self, mark: &mut dyn FnMut(Value)) {

@@ -42,7 +42,7 @@ pub(super) fn dict(call: &Call<'_>, heap: &mut Heap) -> Result<Value, Failure> {
     for (key, value) in pairs(call, 0)? {
         entries.insert(Ready::new(heap, key), value);
     }
-    Ok(heap.add_dict(Dict { entries, version: 0 }))
+    Ok(heap.add_dict(Dict { entries, ..Dict::default() }))
 }
 
 /// The arguments from `first` on, two by two.
@@ -322,7 +322,7 @@ pub(super) fn copy_list(heap: &mut Heap, list: Ref<List>) -> Value {
 /// A dict of the same entries. The memory for it is there.
 pub(super) fn copy_dict(heap: &mut Heap, dict: Ref<Dict>) -> Value {
     let entries = heap.dict(dict).entries.clone();
-    heap.add_dict(Dict { entries, version: 0 })
+    heap.add_dict(Dict { entries, ..Dict::default() })
 }
 
 /// `CLONE(collection)`: what the elements refer to is shared

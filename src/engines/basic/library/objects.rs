@@ -49,7 +49,7 @@ pub(super) fn reflect(call: &Call<'_>, heap: &mut Heap, symbols: &Table) -> Resu
         let name = heap.new_text(symbols.name(*symbol).as_bytes());
         entries.insert(Ready::new(heap, name), value);
     }
-    Ok(heap.add_dict(Dict { entries, version: 0 }))
+    Ok(heap.add_dict(Dict { entries, ..Dict::default() }))
 }
 
 fn object(call: &Call<'_>, heap: &Heap) -> Result<Ref<Object>, Failure> {

@@ -278,7 +278,7 @@ impl Machine {
             let detail = "EXPOSE(name, value) takes a text and a value";
             return Err(Fault::new(Code::StringExpected, detail).into());
         };
-        let value = self.leave(value).map_err(Failure::Error)?;
+        let value = self.leave(value).map_err(|error| Failure::Error(error.at("args[2]")))?;
         let name = String::from_utf8_lossy(self.heap.text(name)).into_owned();
         self.scope().expose(&name, value).map_err(Failure::Error)?;
         run.stack[at] = Value::Nil;

@@ -3,7 +3,7 @@
 //! A guard is a frame of a few fixed operations around the guarded call.
 
 use super::{
-    Failure, Flow, Machine, Run, Value, out_of_memory,
+    Failure, Flow, Machine, Ref, Run, Value, out_of_memory,
     run::{Frame, Then},
 };
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
         dict::{Entries, Ready},
         fault::{Code, Fault},
         names::Names,
-        objects::Dict,
+        objects::{Dict, Text},
     },
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Frame as TraceFrame},
     fiber,
 };
 use std::rc::Rc;
@@ -190,42 +190,48 @@ impl Machine {
 
     /// What TRY gives for a result.
     pub(super) fn report_result(&mut self, result: Value) -> Value {
-        self.dict_of(&[("ok", Value::TRUE), ("value", result)])
+        self.dict_of(&[("ok", Value::TRUE), ("value", result)], &[])
     }
 
     /// What TRY gives for an error.
     fn report(&mut self, run: &Run, error: &Error) -> Value {
+        // First, since what nobody can reach yet may be freed by it.
+        let payload = self.enter(run, error.payload()).unwrap_or(Value::Nil);
         let kind = self.heap.new_text(error.kind().as_str().as_bytes());
         let message = self.heap.new_text(error.message().as_bytes());
-        let payload = self.enter(run, error.payload()).unwrap_or(Value::Nil);
         let frames = error.trace().iter().map(|frame| frame.to_string());
         let frames = frames.map(|frame| self.heap.new_text(frame.as_bytes())).collect();
         let trace = self.heap.new_list(frames);
-        self.dict_of(&[
+        let pairs = [
             ("ok", Value::FALSE),
             ("kind", kind),
             ("message", message),
             ("payload", payload),
             ("trace", trace),
-        ])
+        ];
+        self.dict_of(&pairs, error.trace())
     }
 
-    fn dict_of(&mut self, pairs: &[(&str, Value)]) -> Value {
+    fn dict_of(&mut self, pairs: &[(&str, Value)], trace: &[TraceFrame]) -> Value {
         let mut entries = Entries::default();
         for (key, value) in pairs {
             let key = self.heap.new_text(key.as_bytes());
             entries.insert(Ready::new(&self.heap, key), *value);
         }
-        self.heap.add_dict(Dict { entries, version: 0 })
+        self.heap.add_dict(Dict { entries, version: 0, trace: trace.into() })
     }
 
     /// `RAISE("message" [, payload])` and `RAISE(report)`, where the report is one of TRY.
     pub(super) fn raise(&mut self, args: &[Value]) -> Failure {
+        let mut trace = Vec::new();
         let (message, kind, payload) = match *args {
             [Value::Text(message)] => (message, ErrorKind::Raised, Value::Nil),
             [Value::Text(message), payload] => (message, ErrorKind::Raised, payload),
-            [report @ Value::Dict(_)] => match self.reported(report) {
-                Some(found) => found,
+            [Value::Dict(report)] => match self.reported(report) {
+                Some(found) => {
+                    trace = self.heap.dict(report).trace.to_vec();
+                    found
+                }
                 None => {
                     let detail = "RAISE(d) takes what TRY gave, with its kind and message";
                     return Fault::new(Code::StringExpected, detail).into();
@@ -238,17 +244,16 @@ impl Machine {
         };
         let message = String::from_utf8_lossy(self.heap.text(message)).into_owned();
         match self.leave(payload) {
-            Ok(payload) => Failure::Error(Error::new(kind, message).with_payload(payload)),
+            Ok(payload) => {
+                let error = Error::new(kind, message).with_payload(payload);
+                Failure::Error(error.called_from(trace))
+            }
             Err(error) => Failure::Error(error.at("payload")),
         }
     }
 
     /// The message, kind and payload of what TRY gave.
-    fn reported(
-        &mut self,
-        report: Value,
-    ) -> Option<(super::Ref<crate::engines::basic::objects::Text>, ErrorKind, Value)> {
-        let Value::Dict(dict) = report else { return None };
+    fn reported(&mut self, dict: Ref<Dict>) -> Option<(Ref<Text>, ErrorKind, Value)> {
         let mut get = |key: &str| {
             let key = self.heap.new_text(key.as_bytes());
             self.heap.dict(dict).entries.get(&self.heap, key)

@@ -144,9 +144,14 @@ impl Machine {
         let count = args.len();
         run.stack.push(routine);
         run.stack.push(routine);
-        for arg in args {
-            let arg = self.enter(&run, &arg)?;
-            run.stack.push(arg);
+        for (number, arg) in (1..).zip(args) {
+            // What is there already must not be freed meanwhile.
+            run.spread = run.stack.len();
+            let arg = self.enter(&run, &arg).map_err(|failure| match failure {
+                Failure::Error(error) => Failure::Error(error.at(format_args!("args[{number}]"))),
+                other => other,
+            });
+            run.stack.push(arg?);
         }
         run.spread = count + 2;
         let proto = self.guards.call.clone();
