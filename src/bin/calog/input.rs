@@ -80,14 +80,15 @@ impl Input {
 
     /// A script asks for a line that somebody is to type.
     pub(crate) async fn asked(&mut self) -> Ask {
-        let ask = match self {
-            Self::Terminal { asked, .. } => asked.recv().await,
-            Self::Pipe(_) => None,
-        };
-        match ask {
-            Some(ask) => ask,
-            None => pending().await,
+        if let Self::Terminal { asked, .. } = self {
+            while let Some(ask) = asked.recv().await {
+                // Who asked may have been ended before somebody looked.
+                if !ask.is_closed() {
+                    return ask;
+                }
+            }
         }
+        pending().await
     }
 
     /// Has the line typed that a script asks for, in the line that begins with `prompt`. `false`:

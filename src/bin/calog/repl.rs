@@ -95,8 +95,6 @@ impl Session {
                 true => self.language.clone(),
                 false => ".".repeat(self.language.len()),
             };
-            // What a script has printed without an end of line.
-            self.setup.stdout.end_line();
             let next = match self.input.next(runtime, &format!("{language}> ")) {
                 Ok(Event::Line(line)) => self.line(runtime, &mut text, &line),
                 // At a terminal it clears what was typed; in a pipe there is nobody who would go
@@ -201,13 +199,12 @@ impl Session {
         self.inputs += 1;
         self.input.remember(text);
         self.reporter.sources.typed(&name, text);
+        // What a script has printed without an end of line stands for itself.
+        self.setup.stdout.end_line();
         match result {
             // A statement has no value; and a call that returns nothing need not say so.
             Ok(Value::Nil) => {}
-            Ok(value) => {
-                self.setup.stdout.end_line();
-                self.show(&pretty::lines(&value));
-            }
+            Ok(value) => self.show(&pretty::lines(&value)),
             Err(error) => self.reporter.print(&error),
         }
         Next::Input
