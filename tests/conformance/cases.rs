@@ -53,6 +53,8 @@ pub(crate) struct Case {
     /// In the order in which they are loaded.
     roles: Vec<&'static str>,
     pub(crate) expected: String,
+    /// The languages that take no part in it.
+    without: Vec<String>,
 }
 
 /// Who plays which role.
@@ -86,8 +88,12 @@ impl Case {
             problems.push(format!("{name}: no {name}/expected: {error}"));
             String::new()
         });
-        let case = Self { name, folder: folder.to_path_buf(), roles, expected };
-        for language in languages {
+        // The first word of each line of `without` is a language, what follows is the reason.
+        let without = fs::read_to_string(folder.join("without")).unwrap_or_default();
+        let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_string();
+        let without = without.lines().map(first).collect();
+        let case = Self { name, folder: folder.to_path_buf(), roles, expected, without };
+        for language in languages.iter().filter(|language| case.has(language)) {
             let missing = case.roles.iter().filter(|role| case.script(role, language).is_none());
             problems.extend(missing.map(|role| {
                 let (name, extension) = (&case.name, &language.extensions[0]);
@@ -97,6 +103,11 @@ impl Case {
         (case, problems)
     }
 
+    /// Does the language take part in it?
+    fn has(&self, language: &Language) -> bool {
+        !self.without.contains(&language.name)
+    }
+
     fn script(&self, role: &str, language: &Language) -> Option<PathBuf> {
         let path = |extension| self.folder.join(format!("{role}.{extension}"));
         language.extensions.iter().map(path).find(|path| path.is_file())
@@ -104,12 +115,14 @@ impl Case {
 
     /// Every way to give the roles to the languages that have them.
     pub(crate) fn casts(&self, languages: &[Language]) -> Vec<Vec<Part>> {
+        let languages: Vec<_> =
+            languages.iter().filter(|language| self.has(language)).cloned().collect();
         let part = |(role, language): (&&'static str, &&Language)| {
             let script = self.script(role, language)?;
             Some(Part { role, language: language.name.clone(), script })
         };
         let cast = |cast: Vec<&Language>| self.roles.iter().zip(&cast).map(part).collect();
-        casts(&self.roles, languages).into_iter().filter_map(cast).collect()
+        casts(&self.roles, &languages).into_iter().filter_map(cast).collect()
     }
 }
 

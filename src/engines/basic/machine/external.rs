@@ -235,8 +235,9 @@ impl Machine {
                 Ok(self.heap.add_routine(routine))
             }
             _ => {
-                let detail = "CALL(f) takes a routine, or the name of a function as a text";
-                Err(Fault::new(Code::RoutineExpected, detail).into())
+                let kind = args.first().map_or("nothing", |value| self.heap.type_of(*value).name());
+                let message = format!("expected a function or its name, got {kind}");
+                Err(Failure::Error(Error::new(ErrorKind::Type, message)))
             }
         }
     }

@@ -3,7 +3,7 @@ print settings("name");
 sizes = settings("sizes")
 print sizes(2);
 print most + 1;
-if open then print "true"; else print "false";
+print open;
 mine = settings
 mine("name") = "mine"
 print settings("name");

@@ -1,6 +1,6 @@
 expose("settings", dict("name", "shop", "sizes", list(1, 2, 3)))
 expose("most", 10)
-expose("open", false)
+expose("open", "at nine")
 def rename(name)
   expose("settings", dict("name", name, "sizes", list()))
 enddef

@@ -12,7 +12,6 @@ caught(new Error("plain text"));
 caught({ code: 7, message: "no stock" });
 caught({ message: "nested", at: { line: 3, tags: ["a", "b"] } });
 caught(42);
-caught(true);
 caught("grüße 🦀");
 caught("");
 // An error of the language itself.

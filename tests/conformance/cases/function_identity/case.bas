@@ -11,7 +11,7 @@ items = there("list")
 first = items(0)
 show(first = f)
 show(mirror(g) = f)
-show(is_own(give()))
-show(is_own(f))
+print is_own(give());
+print is_own(f);
 back_home = mirror(f)
 print back_home();

@@ -6,7 +6,8 @@ def give()
   return own
 enddef
 def is_own(f)
-  return f = own
+  if f = own then return "own"
+  return "another"
 enddef
 expose(mirror)
 expose(give)

@@ -6,8 +6,6 @@ def truth(value)
   if value then print "true"; else print "false";
 enddef
 show(nil)
-show(true)
-show(false)
 show(0)
 show(-7)
 show(9007199254740991)

@@ -1,4 +1,8 @@
-def before(a, b)
-  return host.later(a) < host.later(b)
+def compared(a, b)
+  x = host.later(a)
+  y = host.later(b)
+  if x < y then return -1
+  if x > y then return 1
+  return 0
 enddef
-expose(before)
+expose(compared)

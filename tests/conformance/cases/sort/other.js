@@ -1,1 +1,4 @@
-export const before = (a, b) => host.later(a) < host.later(b);
+export function compared(a, b) {
+  const [x, y] = [host.later(a), host.later(b)];
+  return x < y ? -1 : x > y ? 1 : 0;
+}

@@ -6,5 +6,5 @@ print pass(from_third, 6);
 print combined(lambda (x) (return x + 100));
 own = lambda () (return)
 if pass(lambda (f) (return f), own) = own then print "true"; else print "false";
-r = try(pass, lambda () (host.fail("busy", "no room", dict("wait", 3))), 7)
+r = try(pass, lambda (x) (host.fail("busy", "no room", dict("wait", 3))), 7)
 print r("kind"), ": ", r("message"), " ", host.show(r("payload"));

@@ -1,0 +1,1 @@
+expose("mirror", (value) => value);

@@ -1,0 +1,1 @@
+expose("mirror", function(value) return value end)

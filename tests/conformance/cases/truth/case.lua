@@ -1,0 +1,12 @@
+-- What is true or false is so everywhere, and is no number.
+local function caught(f, ...)
+  local ok, e = pcall(f, ...)
+  print(e.kind .. ": " .. e.message .. " " .. host.show(e.payload))
+end
+print(host.show({true, false}))
+print(host.show(mirror({true, false})))
+print(mirror(true))
+print(is_large(7))
+print(open)
+caught(host.add, 1, true)
+caught(host.apply, function() error(true) end)
