@@ -140,12 +140,7 @@ impl Machine {
     }
 
     /// Has an object say its text, for the place `at`.
-    pub(super) fn say(
-        &mut self,
-        run: &mut Run,
-        object: Value,
-        at: usize,
-    ) -> Result<Flow, Failure> {
+    pub(super) fn say(&mut self, run: &mut Run, object: Value, at: usize) -> Result<Flow, Failure> {
         // Its frame must not lie on registers of the one that asks.
         let top = run.frames.last().map_or(at, |frame| frame.base + frame.proto.registers);
         let Some(method) = self.method(object, "TO_STRING") else { return Ok(Flow::Next) };

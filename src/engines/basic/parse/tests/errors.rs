@@ -78,7 +78,7 @@ fn expressions() {
         ("x = call f", "X = !33"),
         ("x = call 5", "X = !54"),
         ("x = call(len)", "X = !54"),
-        ("x = call(f", "X = !34"),
+        ("x = call(f", "X = CALL(F, !34)"),
         ("x = dict(1 to 2)", "X = DICT(1, !34); !30"),
         ("x = list(1 to 2, 3)", "X = LIST(1 TO 2, 3)"),
         ("x = 1)", "X = 1; !30"),
