@@ -144,7 +144,6 @@ impl Machine {
             Failure::Error(error) => Failure::Traced(error.called_from(Self::trace(run))),
             other => other,
         };
-        run.subs.truncate(if run.frames.len() > 1 { usize::MAX } else { 0 });
         while let Some(frame) = run.frames.last_mut() {
             match &mut frame.then {
                 Then::Report if !fiber::dying() => {
