@@ -138,7 +138,7 @@ fn what_is_no_script_is_an_error() {
     ]);
     fs::create_dir(folder.path().join("sub.lua")).unwrap();
     fs::create_dir(folder.path().join("sub")).unwrap();
-    let engines = "there is lua (.lua), js (.js)";
+    let engines = "there is lua (.lua), js (.js), basic (.bas)";
     for (script, error) in [
         ("nope", "not_found: no script nope".to_string()),
         ("nope.lua", "not_found: no script nope.lua".to_string()),

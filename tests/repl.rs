@@ -171,7 +171,7 @@ fn commands() {
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
     assert!(help.out.contains(":names") && !help.out.ends_with("1\n"), "{}", help.out);
 
-    shows(":engines\n", "lua\njs\n");
+    shows(":engines\n", "lua\njs\nbasic\n");
     let names = session("expose('mine', 1)\n:names\n");
     let names: Vec<_> = names.out.lines().collect();
     assert!(["exit", "fs.read", "mine"].iter().all(|name| names.contains(name)), "{names:?}");
