@@ -120,14 +120,13 @@ impl Machine {
         self.heap.object(object).shape.method(symbol).cloned()
     }
 
-    /// Calls a method that the interpreter itself needs.
+    /// Calls a method that the interpreter itself needs. Its result goes to the place `at`.
     pub(super) fn call_meta(
         &mut self,
         run: &mut Run,
         object: Value,
         name: &str,
         at: usize,
-        count: usize,
     ) -> Result<Flow, Failure> {
         let Some(method) = self.method(object, name) else {
             let kind = self.heap.type_of(object).name();
@@ -135,7 +134,12 @@ impl Machine {
                 format!("a value of type {kind} without `{name}` is nothing to go through");
             return Err(Fault::new(Code::IterableExpected, detail).into());
         };
-        self.push(run, method, None, object, at, count)?;
+        // Its frame must not lie on registers of the one that asks, and the place may be any of them.
+        let top = run.frames.last().map_or(at, |frame| frame.base + frame.proto.registers);
+        self.push(run, method, None, object, top.max(at), 0)?;
+        if let Some(frame) = run.frames.last_mut() {
+            frame.then = Then::Place(at);
+        }
         Ok(Flow::Enter)
     }
 
@@ -277,6 +281,7 @@ impl Machine {
         let mut result = result;
         match frame.then {
             Then::Give => {}
+            Then::Place(at) => place = at,
             Then::Text(at) => {
                 if !matches!(result, Value::Text(_)) {
                     let kind = self.heap.type_of(result).name();

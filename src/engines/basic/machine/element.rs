@@ -193,7 +193,7 @@ impl Machine {
     /// Begins `FOR ... IN of`; the iterator goes to the place `at`.
     pub(super) fn iterate(&mut self, run: &mut Run, of: Value, at: usize) -> Result<Flow, Failure> {
         if let Value::Object(_) = of {
-            return self.call_meta(run, of, "_ITERATOR", at, 0);
+            return self.call_meta(run, of, "_ITERATOR", at);
         }
         let Some(iterator) = iterators::iterator(&mut self.heap, of) else {
             let kind = self.heap.type_of(of).name();

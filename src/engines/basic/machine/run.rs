@@ -67,6 +67,8 @@ pub(super) enum Then {
     /// The caller gets it.
     #[default]
     Give,
+    /// It goes to this place of the stack.
+    Place(usize),
     /// It is a text for this place of the stack.
     Text(usize),
     /// TRY: the caller gets a report, also of a failure.

@@ -416,7 +416,7 @@ impl Machine {
                             continue;
                         }
                         let (iterator, at) = (r!(iterator), base + usize::from(d));
-                        follow!(self.call_meta(run, iterator, "_MOVE_NEXT", at, 0));
+                        follow!(self.call_meta(run, iterator, "_MOVE_NEXT", at));
                     }
                     Op::Current { d, iterator } => {
                         if let Value::Iterator(iterator) = r!(iterator) {
@@ -424,7 +424,7 @@ impl Machine {
                             continue;
                         }
                         let (iterator, at) = (r!(iterator), base + usize::from(d));
-                        follow!(self.call_meta(run, iterator, "_GET", at, 0));
+                        follow!(self.call_meta(run, iterator, "_GET", at));
                     }
                     Op::SetCurrent { iterator, from } => {
                         if let Value::Iterator(iterator) = r!(iterator) {
