@@ -3,7 +3,7 @@
 //!
 //! A further engine is a row of `LANGUAGES` with attempts of its own.
 
-#![cfg(all(feature = "lua", feature = "js"))]
+#![cfg(all(feature = "lua", feature = "js", feature = "basic"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod languages;
@@ -32,6 +32,7 @@ type Attempt = (&'static str, &'static str, &'static str);
 
 struct Language {
     engine: &'static str,
+    extension: &'static str,
     /// A file that exposes the body as `attempt`.
     wrap: fn(&str) -> String,
     attempts: &'static [Attempt],
@@ -46,6 +47,7 @@ struct Language {
 const LANGUAGES: &[Language] = &[
     Language {
         engine: "lua",
+        extension: "lua",
         wrap: |body| format!("expose('attempt', function(chunk, other)\n{body}\nend)"),
         attempts: LUA,
         module: "print('the canary sings') return 'the canary sings'",
@@ -64,6 +66,7 @@ const LANGUAGES: &[Language] = &[
     },
     Language {
         engine: "js",
+        extension: "js",
         wrap: |body| {
             format!("expose('attempt', async (chunk, other) => {{\n{body}\n}});\nexport {{}};")
         },
@@ -84,6 +87,29 @@ const LANGUAGES: &[Language] = &[
             "return ['x'.repeat(2), [1, 2].map(x => x + 1), JSON.stringify({ a: 1 }), (1).toString(), ({}).spoiled ?? null,
                later({ a: 1 }).a, (await later.async([1]))[0], [...[3]], Object.keys({ a: 1 }), typeof call]",
             r#"["xx", [2, 3], "{\"a\":1}", "1", nil, 1, 1, [3], ["a"], "function"]"#,
+        ),
+    },
+    Language {
+        engine: "basic",
+        extension: "bas",
+        wrap: |body| {
+            let is_import = |line: &&str| line.trim_start().starts_with("import ");
+            let (imports, body): (Vec<_>, Vec<_>) = body.lines().partition(is_import);
+            let (imports, body) = (imports.join("\n"), body.join("\n"));
+            format!("{imports}\nexpose(\"attempt\", lambda (chunk, other) (\n{body}\n))")
+        },
+        attempts: BASIC,
+        module: "print \"the canary sings\";\nsecret = \"the canary sings\"",
+        spoil: "srnd(1)
+            later = lambda () (return \"spoiled\")
+            s = shared
+            s(0) = \"spoiled\"
+            clear(s)
+            return \"done\"",
+        intact: (
+            "items = sort(list(2, 1))
+             return list(\"x\" + \"x\", items, str(1), val(\"5\"), later(list(1)), abs(-1), shared)",
+            r#"["xx", [1, 2], "1", 5, [1], 1, ["host"]]"#,
         ),
     },
 ];
@@ -384,6 +410,71 @@ const JS: &[Attempt] = &[
     ("arguments", "return checked('good')", "\"good\""),
 ];
 
+const BASIC: &[Attempt] = &[
+    // The host.
+    ("host", "return sys(\"true\")", "error: raised"),
+    ("host", "return net.connect(\"127.0.0.1\", PORT)", "error: raised"),
+    ("host", "return fs.read(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
+    ("host", "return FS.Read(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
+    ("host", "f = call(\"fs.read\")\nreturn f(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
+    ("host", "import \"@fs\"\nreturn read(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
+    ("host", "return fs.read(\"SECRET_FOLDER/secret.txt\" + chr(0) + \".txt\")", "error: denied"),
+    ("host", "return fs.read(\"SECRET_FOLDER\")", "error: denied"),
+    ("host", "return fs.read(\"SECRET_FOLDER/absent\")", "error: denied"),
+    ("host", "return fs.read(\"/proc/self/environ\")", "error: denied"),
+    ("host", "return fs.read(\"ALLOWED/link.txt\")", "error: denied"),
+    ("host", "return fs.read(\"ALLOWED/linked/secret.txt\")", "error: denied"),
+    ("host", "return fs.read(\"ALLOWED/../../outside/secret.txt\")", "error: denied"),
+    ("host", "return fs.read(\"ALLOWED/open.txt\")", "\"open\""),
+    // Files that are imported.
+    ("module", "import \"../outside/secret.bas\"\nreturn secret", "error: load"),
+    ("module", "import \"../outside/absent.bas\"\nreturn 1", "error: load"),
+    ("module", "import \"SECRET_FOLDER/secret.bas\"\nreturn secret", "error: load"),
+    ("module", "import \"SECRET_FOLDER/secret.txt\"\nreturn 1", "error: load"),
+    ("module", "import \"/proc/self/environ\"\nreturn 1", "error: load"),
+    ("module", "import \"link.bas\"\nreturn secret", "error: load"),
+    ("module", "import \"linked/secret.bas\"\nreturn secret", "error: load"),
+    ("module", "import \"linked/absent.bas\"\nreturn 1", "error: load"),
+    ("module", "import \"a/../../outside/secret.bas\"\nreturn secret", "error: load"),
+    ("module", "import \"\"\nreturn 1", "error: load"),
+    ("module", "import \".\"\nreturn 1", "error: load"),
+    ("module", "import \"@../outside/secret\"\nreturn secret", "0"),
+    ("module", "import \"beside.bas\"\nreturn beside", "\"beside\""),
+    // The box.
+    ("box", "fs.read = lambda (name) (return \"mine\")\nreturn 1", "error: raised"),
+    ("box", "fs = dict()\nreturn fs.read(\"SECRET_FOLDER/secret.txt\")", "error: raised"),
+    ("box", "return len(reflect(other))", "error: raised"),
+    ("box", "return get(other, \"key\")", "error: raised"),
+    // Others. `other` is a function of a context that has closed since, and whose place another one has.
+    ("others", "return other()", "error: dead"),
+    ("others", "f = call(other)\nreturn f(1)", "error: dead"),
+    ("others", "n = 1\nf = call(n)\nreturn f()", "error: type"),
+    ("others", "n = dict(\"key\", 1, \"context\", 1)\nf = call(n)\nreturn f()", "error: type"),
+    ("others", "f = call(\"\")\nreturn f()", "error: not_found"),
+    ("others", "f = call(\"victim.hidden\")\nreturn f()", "error: not_found"),
+    ("others", "return victim.hidden()", "error: raised"),
+    ("others", "expose(\"victim.work\", lambda () (return \"mine\"))", "error: denied"),
+    ("others", "expose(\"victim\", dict())", "error: denied"),
+    ("others", "expose(\"later\", lambda () (return))", "error: denied"),
+    ("others", "expose(\"fs\", dict())", "error: denied"),
+    ("others", "expose(\"fs.read\", lambda () (return))", "error: denied"),
+    ("others", "expose(\"fs.read.more\", 1)", "error: denied"),
+    ("others", "expose(\"shared\", 1)", "error: denied"),
+    ("others", "s = shared\ns(0) = \"mine\"\nreturn victim.looks()", "\"host\""),
+    ("others", "t = victim.data\nt(\"x\") = \"mine\"\nreturn victim.own()", "\"own\""),
+    // Arguments of natives.
+    ("arguments", "t = list(\"good\")\nlater(t)\nt(0) = \"bad\"\nreturn kept()", "[\"good\"]"),
+    ("arguments", "t = list()\npush(t, t)\nreturn later(t)", "error: unrepresentable"),
+    ("arguments", "t = dict()\nt(\"t\") = list(t)\nreturn later(t)", "error: unrepresentable"),
+    ("arguments", "t = dict(list(), 1)\nreturn later(t)", "error: unrepresentable"),
+    ("arguments", "return later(type(1))", "error: unrepresentable"),
+    ("arguments", "i = iterator(list(1))\nreturn later(list(i))", "error: unrepresentable"),
+    ("arguments", "return checked(\"good\", \"more\")", "error: arity"),
+    ("arguments", "return checked()", "error: arity"),
+    ("arguments", "return checked(list(\"good\"))", "error: type"),
+    ("arguments", "return checked(\"good\")", "\"good\""),
+];
+
 /// All that a script could see or say, where canaries are looked for.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<String>>);
@@ -414,17 +505,19 @@ impl Sandbox {
         fs::write(path.join("outside/secret.txt"), SECRET).unwrap();
         fs::write(path.join("allowed/open.txt"), "open").unwrap();
         for language in LANGUAGES {
-            let extension = language.engine;
+            let extension = language.extension;
             fs::write(path.join(format!("outside/secret.{extension}")), language.module).unwrap();
         }
         fs::write(path.join("inside/beside.lua"), "return 'beside'").unwrap();
         fs::write(path.join("inside/beside.js"), "export default 'beside'").unwrap();
+        fs::write(path.join("inside/beside.bas"), "beside = \"beside\"").unwrap();
         fs::write(path.join("inside/compiled.lua"), lua_bytecode()).unwrap();
         fs::write(path.join("inside/compiled.js"), js_bytecode()).unwrap();
         #[cfg(unix)]
         for (target, link) in [
             ("outside/secret.lua", "inside/link.lua"),
             ("outside/secret.js", "inside/link.js"),
+            ("outside/secret.bas", "inside/link.bas"),
             ("outside", "inside/linked"),
             ("outside/secret.txt", "allowed/link.txt"),
             ("outside", "allowed/linked"),
@@ -472,7 +565,7 @@ impl Sandbox {
 
     /// A context of a file in the inner folder.
     async fn open(&self, language: &Language, text: &str) -> Result<Context> {
-        let file = self.root.path().join("inside").join(format!("main.{}", language.engine));
+        let file = self.root.path().join("inside").join(format!("main.{}", language.extension));
         fs::write(&file, text).unwrap();
         let permissions = Permissions::none().allow_read(self.root.path().join("allowed"));
         within(self.broker.load(&file).permissions(permissions).into_future()).await
@@ -683,6 +776,9 @@ fn reports_of_errors_carry_no_escapes_of_terminals() {
         ("function.js", format!("const o = {{ '{escape}'() {{ throw 1 }} }}; o['{escape}']()")),
         ("source.js", format!("(0, eval)('throw new Error(1) //# sourceURL={escape}')")),
         ("promise.js", format!("Promise.reject('{escape}')")),
+        ("text.bas", "raise(chr(27) + \"]0;title\" + chr(7) + chr(13) + chr(8))".into()),
+        ("name.bas", "raise(\"x\", dict(chr(27) + \"[2J\", chr(0x9bc2)))".into()),
+        ("syntax.bas", "x = \x1b[2J".into()),
         ("syntax.lua", "x = \x1b[2J".into()),
         ("syntax.js", "let x = \x1b[2J".into()),
     ] {
