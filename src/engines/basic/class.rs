@@ -6,6 +6,9 @@ use std::{collections::HashMap, rc::Rc};
 /// A name that was given a number, so that it is compared as one.
 pub(super) type Symbol = u32;
 
+/// From how many others a class may come, near and far. It has a copy of what all of them have.
+pub(super) const MOST_ANCESTORS: usize = 64;
+
 /// What objects of one class have in common. Bases are taken over when a class is defined, so an
 /// object finds each member at once.
 #[derive(Default)]
@@ -44,6 +47,12 @@ impl Shape {
             Member::Field(index) => Some(*index),
             Member::Method(_) => None,
         }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.members.capacity() * size_of::<(Symbol, Member)>()
+            + self.order.capacity() * size_of::<(Symbol, Member)>()
+            + self.ancestors.capacity() * size_of::<u32>()
     }
 
     /// Tells `mark` each value that the methods hold.

@@ -1,6 +1,6 @@
 //! The names of one interpreter, by which loaded texts find each other's variables.
 
-use super::class::Symbol;
+use super::class::{MOST_ANCESTORS, Symbol};
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
@@ -20,7 +20,29 @@ pub(super) struct Names {
     pub(super) classes: HashMap<Rc<str>, Rc<Members>>,
 }
 
-pub(super) type Members = HashSet<Rc<str>>;
+/// The names of members: the class's own ones, then those of each class that it comes from. Nothing
+/// is copied, or a text of many classes would take memory without bounds.
+#[derive(Default)]
+pub(super) struct Members(Vec<Rc<HashSet<Rc<str>>>>);
+
+impl Members {
+    pub(super) fn new(own: HashSet<Rc<str>>) -> Self {
+        Self(vec![Rc::new(own)])
+    }
+
+    /// Adds what comes from a base. Of more ancestors than there may be no class can be defined.
+    pub(super) fn inherit(&mut self, base: &Self) {
+        for names in &base.0 {
+            if self.0.len() <= MOST_ANCESTORS && !self.0.iter().any(|has| Rc::ptr_eq(has, names)) {
+                self.0.push(names.clone());
+            }
+        }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|names| names.contains(name))
+    }
+}
 
 /// Numbers for names, from 0.
 #[derive(Default)]

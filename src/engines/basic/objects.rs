@@ -163,7 +163,9 @@ pub(super) struct Object {
 
 impl Kept for Object {
     fn bytes(&self) -> usize {
+        // All that have the shape share what it takes.
         self.fields.capacity() * size_of::<Value>()
+            + self.shape.bytes() / Rc::strong_count(&self.shape)
     }
 
     fn each(&self, mark: &mut dyn FnMut(Value)) {

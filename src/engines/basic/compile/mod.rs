@@ -20,8 +20,18 @@ use super::{
         Statement, StatementKind, Target,
     },
 };
+use crate::fiber;
 use scope::{Local, Scope, first};
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+/// Every so many statements others may run.
+const STATEMENTS_PER_CHECK: u32 = 256;
+
+/// How many variables a lambda may share with what is around it. Lambdas around it share them, too.
+const MOST_UPVALUES: u16 = 255;
 
 /// Compiles a program. What it defines and assigns is added to `names`.
 pub(super) fn compile(program: &Program, names: &mut Names, heap: &mut Heap) -> Proto {
@@ -34,6 +44,7 @@ pub(super) fn compile(program: &Program, names: &mut Names, heap: &mut Heap) -> 
         scopes: vec![main],
         labels: HashMap::new(),
         jumps: Vec::new(),
+        statements: 0,
     };
     compiler.block(&program.body);
     compiler.finish_main()
@@ -64,6 +75,8 @@ struct Compiler<'a> {
     labels: HashMap<Rc<str>, u32>,
     /// Jumps to labels, which may come later.
     jumps: Vec<(usize, Name)>,
+    /// Statements compiled so far.
+    statements: u32,
 }
 
 impl Compiler<'_> {
@@ -112,6 +125,11 @@ impl Compiler<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
+        self.statements = self.statements.wrapping_add(1);
+        if self.statements.is_multiple_of(STATEMENTS_PER_CHECK) {
+            // What was begun is ended, also for a call that is given up.
+            fiber::checkpoint();
+        }
         let place = statement.place;
         let next = self.scope().next;
         self.scope().place = place;
@@ -392,25 +410,26 @@ impl Compiler<'_> {
         self.scopes[last].begin(|| heap.new_text(b""));
         let mut scope = self.scopes.remove(last);
         let upvalues = std::mem::take(&mut scope.upvalues);
-        (Rc::new(done(scope)), upvalues.into_iter().map(|(_, shared)| shared).collect())
+        (Rc::new(done(scope)), upvalues)
     }
 
     fn class(&mut self, class: &Class, place: Place) {
         let d = self.scope().temp();
-        let mut members = Members::new();
+        let mut own = HashSet::new();
         for member in &class.members {
             match member {
-                Member::Field { name, .. } => drop(members.insert(name.upper.clone())),
+                Member::Field { name, .. } => drop(own.insert(name.upper.clone())),
                 Member::Method(routine) => {
-                    members.extend(routine.name.as_ref().map(|name| name.upper.clone()));
+                    own.extend(routine.name.as_ref().map(|name| name.upper.clone()));
                 }
                 Member::Malformed(..) => {}
             }
         }
+        let mut members = Members::new(own);
         let mut bases = Vec::new();
         for base in &class.bases {
             if let Some(inherited) = self.names.classes.get(&base.upper) {
-                members.extend(inherited.iter().cloned());
+                members.inherit(inherited);
             }
             let register = self.scope().temp();
             self.read(base, register);
@@ -466,8 +485,8 @@ impl Compiler<'_> {
         if let Some(local) = scope.locals.get(name) {
             return Some(Variable::Local(*local));
         }
-        if let Some(index) = scope.upvalues.iter().position(|(each, _)| &**each == name) {
-            return u16::try_from(index).ok().map(Variable::Upvalue);
+        if let Some(number) = scope.upvalue_numbers.get(name) {
+            return Some(Variable::Upvalue(*number));
         }
         if scope.members.as_ref().is_some_and(|members| members.contains(name)) {
             return Some(Variable::Member(self.names.symbols.number(&name.into())));
@@ -480,10 +499,15 @@ impl Compiler<'_> {
             Variable::Upvalue(upvalue) => Shared::Upvalue(upvalue),
             other => return Some(other),
         };
-        let upvalues = &mut self.scopes[at].upvalues;
-        let index = u16::try_from(upvalues.len()).ok()?;
-        upvalues.push((name.into(), shared));
-        Some(Variable::Upvalue(index))
+        let scope = &mut self.scopes[at];
+        let number = u16::try_from(scope.upvalues.len()).ok()?;
+        if number == MOST_UPVALUES {
+            scope.is_too_large = true;
+            return Some(Variable::Upvalue(0));
+        }
+        scope.upvalues.push(shared);
+        scope.upvalue_numbers.insert(name.into(), number);
+        Some(Variable::Upvalue(number))
     }
 
     /// Is everything around us the main program or a lambda of it?

@@ -41,14 +41,17 @@ pub(super) struct Scope {
     pub(super) locals: HashMap<Rc<str>, Local>,
     /// What lambdas in it mention.
     captured: HashSet<Rc<str>>,
-    /// What a lambda shares with its surroundings.
-    pub(super) upvalues: Vec<(Rc<str>, Shared)>,
+    /// What a lambda shares with its surroundings, and under which numbers.
+    pub(super) upvalues: Vec<Shared>,
+    pub(super) upvalue_numbers: HashMap<Rc<str>, u16>,
     /// The members of the object that it is a method of.
     pub(super) members: Option<Rc<Members>>,
     /// Local variables that were made by DIM.
     pub(super) arrays: HashSet<Rc<str>>,
     pub(super) loops: Vec<Loop>,
     pub(super) rest: Option<Register>,
+    /// It uses more variables of what is around it than it may.
+    pub(super) is_too_large: bool,
     /// The first register that is free.
     pub(super) next: usize,
     pub(super) place: Place,
@@ -62,10 +65,12 @@ impl Scope {
             locals: HashMap::new(),
             captured: HashSet::new(),
             upvalues: Vec::new(),
+            upvalue_numbers: HashMap::new(),
             members: None,
             arrays: HashSet::new(),
             loops: Vec::new(),
             rest: None,
+            is_too_large: false,
             next: 1,
             place: Place::default(),
             constants: HashMap::new(),
@@ -122,9 +127,9 @@ impl Scope {
         self.proto.registers = self.proto.registers.max(usize::from(d) + 2);
     }
 
-    /// Needs it more registers than there are?
+    /// Needs it more registers or shared variables than there may be?
     pub(super) fn is_too_large(&self) -> bool {
-        self.proto.registers > MOST_REGISTERS
+        self.is_too_large || self.proto.registers > MOST_REGISTERS
     }
 
     /// Frees the registers from `next` on.

@@ -32,16 +32,19 @@ pub(super) fn captured(body: &Block, names: &mut HashSet<Rc<str>>) -> bool {
 }
 
 fn mentioned(lambda: &Routine, names: &mut HashSet<Rc<str>>) {
-    let mut add = |name: &Name| {
-        names.insert(first(&name.upper).into());
-    };
+    fn add(name: &Name, names: &mut HashSet<Rc<str>>) {
+        let name = first(&name.upper);
+        if !names.contains(name) {
+            names.insert(name.into());
+        }
+    }
     statements(&lambda.body, &mut |statement| match &statement.kind {
-        StatementKind::Let { target: Target::Element { of, .. }, .. } => add(of),
-        kind => target(kind).into_iter().for_each(&mut add),
+        StatementKind::Let { target: Target::Element { of, .. }, .. } => add(of, names),
+        kind => target(kind).into_iter().for_each(|name| add(name, names)),
     });
     expressions(&lambda.body, &mut |expr| match &expr.kind {
         ExprKind::Name(name) | ExprKind::Routine(name) | ExprKind::Apply { callee: name, .. } => {
-            names.insert(first(&name.upper).into());
+            add(name, names);
         }
         ExprKind::Lambda(inner) => mentioned(inner, names),
         _ => {}

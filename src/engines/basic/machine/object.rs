@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::engines::basic::{
-    class::{Member, Shape, Symbol},
+    class::{MOST_ANCESTORS, Member, Shape, Symbol},
     code::{DefinedClass, Proto, Shared},
     fault::{Code, Failure, Fault},
     heap::Ref,
@@ -99,6 +99,11 @@ impl Machine {
                 if !shape.ancestors.contains(ancestor) {
                     shape.ancestors.push(*ancestor);
                 }
+            }
+            if shape.ancestors.len() > MOST_ANCESTORS + 1 {
+                let detail =
+                    format!("{} comes from more than {MOST_ANCESTORS} classes", class.name);
+                return Err(Fault::new(Code::TooManyNested, detail).into());
             }
             for (name, member) in &base.shape.order {
                 match member {

@@ -24,6 +24,10 @@ use std::{collections::HashSet, mem, rc::Rc};
 /// 200 parsing takes a fraction of a fiber's stack.
 pub(super) const MOST_NESTED: usize = 200;
 
+/// How deep lambdas may be nested. The compiler looks through what is in a lambda for each that is
+/// around it.
+pub(super) const MOST_LAMBDAS: usize = 30;
+
 /// How deep imports may be nested: a bound on the texts that are held at once.
 const MOST_IMPORTS: usize = 32;
 
@@ -96,6 +100,8 @@ struct Context {
     routine: bool,
     /// The body of a lambda, so that `)` ends it.
     lambda: bool,
+    /// In how many lambdas it is.
+    lambdas: usize,
     /// The loops from the outside to the inside, with the variables of those that have one.
     loops: Vec<Option<Name>>,
     /// Brackets of the statement that are open.
@@ -184,13 +190,16 @@ impl Parser<'_> {
     /// Runs `parse` one level deeper.
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> T) -> T {
         if self.nested == MOST_NESTED {
-            let detail = format!("more than {MOST_NESTED} levels");
-            self.fail(Fault::new(Code::TooManyNested, detail), self.place);
+            self.fail_too_deep(&format!("more than {MOST_NESTED} levels"));
         }
         self.nested += 1;
         let result = parse(self);
         self.nested -= 1;
         result
+    }
+
+    fn fail_too_deep(&mut self, detail: &str) {
+        self.fail(Fault::new(Code::TooManyNested, detail), self.place);
     }
 
     /// `code`, because not `what` stands here.

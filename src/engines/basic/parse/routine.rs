@@ -1,6 +1,6 @@
 //! Routines, lambdas and classes.
 
-use super::{Context, Ends, Parser, push, push_fault};
+use super::{Context, Ends, MOST_LAMBDAS, Parser, push, push_fault};
 use crate::engines::basic::{
     fault::{Code, Fault},
     syntax::{Binary, Block, Class, ExprKind, Member, Name, Place, Routine, StatementKind},
@@ -85,7 +85,11 @@ impl Parser<'_> {
 
     /// The body of a routine, and whether there is in it what may not be in a lambda.
     fn routine_body(&mut self, lambda: bool) -> (Block, bool) {
-        let context = Context { routine: true, lambda, ..Context::default() };
+        let lambdas = self.context.lambdas + usize::from(lambda);
+        if lambdas > MOST_LAMBDAS {
+            self.fail_too_deep(&format!("more than {MOST_LAMBDAS} lambdas in each other"));
+        }
+        let context = Context { routine: true, lambda, lambdas, ..Context::default() };
         let outer = mem::replace(&mut self.context, context);
         let body = self.deeper(|parser| parser.block(Ends::Text));
         let inner = mem::replace(&mut self.context, outer);

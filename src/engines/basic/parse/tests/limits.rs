@@ -1,6 +1,9 @@
 //! Deep, long and senseless texts.
 
-use super::{super::MOST_NESTED, program, tree};
+use super::{
+    super::{MOST_LAMBDAS, MOST_NESTED},
+    program, tree,
+};
 use crate::{engines::basic::syntax::Program, fiber::STACK_BYTES};
 use std::thread;
 
@@ -25,7 +28,6 @@ fn nesting_has_a_limit_that_fits_the_stack() {
         ("(", "1", "^ 1 * 1 mod 1 + 1 = 1 or 1)"),
         ("- ", "1", ""),
         ("not ", "1", ""),
-        ("list(lambda () (x = ", "1", "))"),
     ] {
         for levels in [2, 20, 100_000] {
             let text = format!("x = {}", nested(open, middle, close, levels));
@@ -34,6 +36,11 @@ fn nesting_has_a_limit_that_fits_the_stack() {
         }
         let text = format!("x = {}", nested(open, middle, close, most));
         on_small_stack(move || drop(program(&text)));
+    }
+    let lambdas = |levels| format!("x = {}", nested("list(lambda () (x = ", "1", "))", levels));
+    assert_ne!(on_small_stack(move || tree(&lambdas(MOST_LAMBDAS))), "load 35");
+    for levels in [MOST_LAMBDAS + 1, 100_000] {
+        assert_eq!(on_small_stack(move || tree(&lambdas(levels))), "load 35");
     }
     for (open, middle, close) in [
         ("if a then ", "b = 1", ""),
