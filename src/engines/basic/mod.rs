@@ -134,27 +134,36 @@ impl State {
     /// Runs a call to its end, on the fiber that runs now.
     fn run(&self, job: Job) -> Result<Outside> {
         let mut run = self.begin(job)?;
-        let mut outcome = self.machine()?.go_on(&mut run);
+        let result = self.drive(&mut run);
+        // The result is out, so what the call held is garbage.
+        if let Ok(mut machine) = self.machine() {
+            machine.end(&run);
+        }
+        result
+    }
+
+    fn drive(&self, run: &mut Run) -> Result<Outside> {
+        let mut outcome = self.machine()?.go_on(run);
         loop {
             outcome = match outcome {
                 Outcome::Done(value) => {
                     return self.machine()?.leave(value).map_err(|error| error.at("result"));
                 }
-                Outcome::Pause if fiber::checkpoint() => self.machine()?.go_on(&mut run),
-                Outcome::Pause => self.fail(&mut run, Failure::Stopped)?,
+                Outcome::Pause if fiber::checkpoint() => self.machine()?.go_on(run),
+                Outcome::Pause => self.fail(run, Failure::Stopped)?,
                 Outcome::Wait(operation) => {
-                    let number = self.border.park(run);
+                    let number = self.border.park(std::mem::take(run));
                     let result = fiber::block_on(operation);
-                    run = self.border.take(number);
+                    *run = self.border.take(number);
                     match result {
                         Ok(result) => {
-                            let arrived = self.machine()?.arrive(&mut run, result);
+                            let arrived = self.machine()?.arrive(run, result);
                             match arrived {
-                                Ok(()) => self.machine()?.go_on(&mut run),
-                                Err(failure) => self.fail(&mut run, failure)?,
+                                Ok(()) => self.machine()?.go_on(run),
+                                Err(failure) => self.fail(run, failure)?,
                             }
                         }
-                        Err(_) => self.fail(&mut run, Failure::Stopped)?,
+                        Err(_) => self.fail(run, Failure::Stopped)?,
                     }
                 }
                 Outcome::Failed(failure) => return Err(error(failure)),

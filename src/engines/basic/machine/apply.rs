@@ -257,7 +257,6 @@ impl Machine {
         let items = &self.heap.list(rest).items;
         let top = at + items.len();
         self.heap.reserve(items.len() * size_of::<Value>())?;
-        let before = run.bytes();
         if run.stack.len() < top {
             run.stack.resize(top, Value::Nil);
         }
@@ -266,7 +265,7 @@ impl Machine {
             *slot = *item;
         }
         run.spread = top;
-        self.heap.keep(before, run.bytes());
+        self.count(run);
         Ok(())
     }
 

@@ -36,7 +36,9 @@ impl Guards {
     pub(super) fn new(names: &mut Names) -> Self {
         let hash = names.symbols.number(&"HASH".into());
         let compare = names.symbols.number(&"COMPARE".into());
-        let call = |d, callee, count| Op::Apply { d, count, callee, name: 0, call: true };
+        // What is called has no name here.
+        let name = names.externals.number(&"the function".into());
+        let call = |d, callee, count| Op::Apply { d, count, callee, name, call: true };
         let proto = |registers, code| Rc::new(Proto { code, registers, ..Proto::default() });
         Self {
             call: proto(2, vec![call(1, 1, SPREAD), Op::Return { from: 1 }]),

@@ -161,7 +161,6 @@ impl Machine {
 
     /// Goes on with a call until it ends or leaves.
     pub(super) fn go_on(&mut self, run: &mut Run) -> Outcome {
-        let before = run.bytes();
         let outcome = loop {
             match self.steps(run) {
                 Ok(outcome) => break outcome,
@@ -172,9 +171,22 @@ impl Machine {
                 },
             }
         };
-        self.heap.keep(before, run.bytes());
+        self.count(run);
         self.border.memory.set(self.heap.bytes());
         outcome
+    }
+
+    /// Has the heap count what a call takes now.
+    pub(super) fn count(&mut self, run: &mut Run) {
+        let bytes = run.bytes();
+        self.heap.keep(run.kept, bytes);
+        run.kept = bytes;
+    }
+
+    /// A call is over, and takes nothing any more.
+    pub(super) fn end(&mut self, run: &Run) {
+        self.heap.keep(run.kept, 0);
+        self.border.memory.set(self.heap.bytes());
     }
 
     /// What a call waited for is there.
@@ -323,9 +335,8 @@ impl Machine {
                 self.collect(run)?;
                 self.heap.reserve(more).map_err(|_| out_of_memory())?;
             }
-            let before = run.bytes();
             run.stack.resize(top.max(at + 1 + count), Value::Nil);
-            self.heap.keep(before, run.bytes());
+            self.count(run);
         }
         run.stack[at] = me;
         let mut next = at + 1 + count;

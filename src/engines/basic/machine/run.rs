@@ -22,6 +22,8 @@ pub(in crate::engines::basic) struct Run {
     pub(super) wants_result: bool,
     /// Keys that tell their own hash, for the operation that asked: what each was found to be.
     pub(super) keys: Vec<Key>,
+    /// The bytes that the heap counts for it.
+    pub(super) kept: usize,
 }
 
 /// What an object that tells its own hash was found to be as a key.
@@ -100,6 +102,8 @@ impl Run {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.stack.capacity() * size_of::<Value>() + self.frames.capacity() * size_of::<Frame>()
+        self.stack.capacity() * size_of::<Value>()
+            + self.frames.capacity() * size_of::<Frame>()
+            + self.subs.capacity() * size_of::<u32>()
     }
 }
