@@ -442,6 +442,9 @@ impl Proto {
     pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
         self.constants.iter().for_each(|value| mark(*value));
         self.lambdas.iter().for_each(|lambda| lambda.proto.each(mark));
+        // Nobody else has the methods of a class before it is defined.
+        let methods = self.classes.iter().flat_map(|class| &class.methods);
+        methods.for_each(|(_, proto)| proto.each(mark));
     }
 
     /// Bytes that it takes, with all that is defined in it.

@@ -9,7 +9,7 @@ use crate::engines::basic::{
     class::{Member, Symbol},
     code::Proto,
     fault::{Code, Failure, Fault},
-    objects::{Dict, Routine},
+    objects::Routine,
     syntax::Library,
     value::Value,
 };
@@ -51,7 +51,7 @@ impl Machine {
                 run.stack[at] = value;
                 Ok(Flow::Next)
             }
-            Found::Ask(dict, key) => self.ask(run, dict, key),
+            Found::Ask(dict, key) => self.ask(run, Some(dict), key),
             Found::NoCollection => {
                 let kind = self.heap.type_of(callee).name();
                 let name = self.names.externals.name(name);
@@ -228,10 +228,7 @@ impl Machine {
                 match self.key(run, args[index]) {
                     Some(Key { found, .. }) => args[index] = found,
                     None => {
-                        let dict = match function {
-                            Library::Dict => self.heap.add_dict(Dict::default()),
-                            _ => first,
-                        };
+                        let dict = (function != Library::Dict).then_some(first);
                         return self.ask(run, dict, args[index]);
                     }
                 }

@@ -130,7 +130,7 @@ impl Machine {
             Value::Dict(dict) => {
                 let key = one(indices)?;
                 let Some(key) = self.key(run, key) else {
-                    return self.ask(run, of, key);
+                    return self.ask(run, Some(of), key);
                 };
                 collections::set_item(&mut self.heap, dict, key.found, value)?;
                 self.know_keys(run, dict);
@@ -213,15 +213,22 @@ impl Machine {
         run.keys.iter().find(|known| known.object.same(key)).copied()
     }
 
-    /// Asks an object what it is as a key of `dict`, and then begins the operation again.
-    pub(super) fn ask(&mut self, run: &mut Run, dict: Value, key: Value) -> Result<Flow, Failure> {
+    /// Asks an object what it is as a key of `dict`, or of a new one, and then begins the operation
+    /// again.
+    pub(super) fn ask(
+        &mut self,
+        run: &mut Run,
+        dict: Option<Value>,
+        key: Value,
+    ) -> Result<Flow, Failure> {
         let Some(frame) = run.frames.last_mut() else { return Ok(Flow::Next) };
         frame.pc -= 1;
         let at = (frame.base + frame.proto.registers).max(run.spread);
         let proto = self.guards.key.clone();
         self.push(run, proto, None, Value::Nil, at, 0)?;
         run.stack[at + 1] = key;
-        run.stack[at + 2] = dict;
+        // Not earlier: what nobody can reach yet may be freed when there is no room for the frame.
+        run.stack[at + 2] = dict.unwrap_or_else(|| self.heap.add_dict(Dict::default()));
         if let Some(frame) = run.frames.last_mut() {
             frame.then = Then::Key;
         }

@@ -130,7 +130,11 @@ impl Machine {
         run.keys.clear();
         let failure = match failure {
             Failure::Memory(bytes) => {
-                if self.collect(run).is_ok() && self.heap.reserve(bytes).is_ok() {
+                let place = run.frames.last().map_or(0, |frame| frame.pc);
+                let place = (run.frames.len(), place, self.fuel);
+                // One that fails again at once has taken what was freed, and would do so for ever.
+                let is_new = run.begun_again.replace(place) != Some(place);
+                if is_new && self.collect(run).is_ok() && self.heap.reserve(bytes).is_ok() {
                     // Nothing had changed, so the operation is begun again.
                     if let Some(frame) = run.frames.last_mut() {
                         frame.pc = frame.pc.saturating_sub(1);

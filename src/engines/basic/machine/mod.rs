@@ -339,6 +339,7 @@ impl Machine {
             self.count(run);
         }
         run.stack[at] = me;
+        run.begun_again = None;
         let mut next = at + 1 + count;
         if proto.rest {
             let rest = at + 1 + wanted;

@@ -20,6 +20,9 @@ pub(in crate::engines::basic) struct Run {
     pub(super) arriving: Arriving,
     /// What a RETURN of the main program says is wanted.
     pub(super) wants_result: bool,
+    /// Where an operation was begun again for want of memory: how many frames there were, the next
+    /// operation, and the fuel.
+    pub(super) begun_again: Option<(usize, usize, u32)>,
     /// Keys that tell their own hash, for the operation that asked: what each was found to be.
     pub(super) keys: Vec<Key>,
     /// The bytes that the heap counts for it.
