@@ -8,7 +8,7 @@ mod basic_support;
 mod languages;
 
 use basic_support::*;
-use calog::{Broker, Context, ErrorKind, Function, Limits, Value};
+use calog::{Context, ErrorKind, Function, Limits, Value};
 use futures::future::join_all;
 use languages::exact;
 use std::{
@@ -404,10 +404,7 @@ async fn a_call_that_is_given_up_cleans_up() {
     let pass = gate.clone();
     let broker = builder()
         .native("write", write)
-        .native_async("wait_here", move || {
-            let pass = pass.pass();
-            async move { pass.await }
-        })
+        .native_async("wait_here", move || pass.pass())
         .build()
         .unwrap();
     let source = "def stuck()

@@ -220,6 +220,11 @@ impl Machine {
             _ => None,
         };
         let mut args = run.stack[at + 1..at + 1 + count].to_vec();
+        for arg in &args {
+            if let Value::Text(text) = *arg {
+                self.spend(self.heap.text(text).len());
+            }
+        }
         let mut asked = false;
         if let Some((from, step)) = keys
             && (function == Library::Dict || matches!(first, Value::Dict(_)))

@@ -9,6 +9,9 @@ use crate::engines::basic::{
 };
 use std::cmp::Ordering;
 
+/// How many bytes of a text may be read for what a round of a loop counts.
+const BYTES_PER_STEP: usize = 256;
+
 /// The number that `value` is; NIL counts as 0.
 #[inline]
 fn number(value: Value) -> Option<Number> {
@@ -24,7 +27,10 @@ impl Machine {
     /// `a + b` of all kinds.
     pub(super) fn add(&mut self, a: Value, b: Value) -> Result<Value, Failure> {
         match (a, b) {
-            (Value::Text(a), Value::Text(b)) => self.heap.concat(a, b),
+            (Value::Text(a), Value::Text(b)) => {
+                self.spend(self.heap.text(a).len() + self.heap.text(b).len());
+                self.heap.concat(a, b)
+            }
             (Value::Text(_), other) | (other, Value::Text(_)) => {
                 let kind = self.heap.type_of(other).name();
                 let detail = format!("`+` has a text and a value of type {kind}; STR makes a text");
@@ -98,7 +104,16 @@ impl Machine {
                 Compare::GreaterEqual => a >= b,
             });
         }
+        if let (Value::Text(a), Value::Text(b)) = (a, b) {
+            self.spend(self.heap.text(a).len().min(self.heap.text(b).len()));
+        }
         Ok(self.compare_any(compare, a, b))
+    }
+
+    /// Reads so many bytes, which uses up what is left until the next look at the end of the slice.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        let steps = u32::try_from(bytes / BYTES_PER_STEP).unwrap_or(u32::MAX);
+        self.fuel = self.fuel.saturating_sub(steps).max(1);
     }
 
     fn compare_any(&self, compare: Compare, a: Value, b: Value) -> bool {
