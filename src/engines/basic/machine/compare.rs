@@ -28,8 +28,11 @@ impl Machine {
     pub(super) fn add(&mut self, a: Value, b: Value) -> Result<Value, Failure> {
         match (a, b) {
             (Value::Text(a), Value::Text(b)) => {
-                self.spend(self.heap.text(a).len() + self.heap.text(b).len());
-                self.heap.concat(a, b)
+                // What grows at its end is not copied.
+                let before = self.heap.bytes();
+                let text = self.heap.concat(a, b)?;
+                self.spend(self.heap.bytes().saturating_sub(before));
+                Ok(text)
             }
             (Value::Text(_), other) | (other, Value::Text(_)) => {
                 let kind = self.heap.type_of(other).name();

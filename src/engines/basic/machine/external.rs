@@ -253,7 +253,10 @@ impl Machine {
         let Self { heap, names, border, .. } = self;
         let args = &run.stack[at + 1..at + 1 + count];
         let args = border.cross(heap, names, |crossing| crossing.leave_all(args));
-        let step = border.scope.call(callee, &mut args.map_err(Failure::Error)?);
+        let mut args = args.map_err(Failure::Error)?;
+        let border = self.border.clone();
+        self.spend(args.iter().map(Outside::size_bytes).sum());
+        let step = border.scope.call(callee, &mut args);
         match step {
             Step::Ready(result) => {
                 let result = result.map_err(Failure::Error)?;

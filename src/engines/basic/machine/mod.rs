@@ -241,9 +241,13 @@ impl Machine {
         marshal::check(self.scope(), value).map_err(Failure::Error)?;
         for _ in 0..2 {
             let Self { heap, names, border, .. } = self;
+            let before = heap.bytes();
             match border.cross(heap, names, |crossing| crossing.enter(value)) {
                 Err(Failure::Memory(_)) => self.collect(run)?,
-                entered => return entered,
+                entered => {
+                    self.spend(self.heap.bytes().saturating_sub(before));
+                    return entered;
+                }
             }
         }
         Err(out_of_memory())

@@ -151,8 +151,8 @@ impl Machine {
                                 Some(sum) => Value::Int(sum),
                                 None => attempt!(self.add(r!(a), r!(b))),
                             },
-                            (Value::Text(a), Value::Text(b)) => {
-                                r!(d) = attempt!(self.heap.concat(a, b));
+                            (a @ Value::Text(_), b) => {
+                                r!(d) = attempt!(self.add(a, b));
                                 allocated!();
                                 continue;
                             }
