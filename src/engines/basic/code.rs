@@ -29,6 +29,21 @@ pub(super) enum Compare {
     GreaterEqual,
 }
 
+impl Compare {
+    /// Does it hold of two values of one type?
+    #[inline]
+    pub(super) fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
+        match self {
+            Self::Equal => a == b,
+            Self::Unequal => a != b,
+            Self::Less => a < b,
+            Self::LessEqual => a <= b,
+            Self::Greater => a > b,
+            Self::GreaterEqual => a >= b,
+        }
+    }
+}
+
 /// What two values are calculated with, where speed matters less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arithmetic {
@@ -125,11 +140,22 @@ pub(super) enum Op {
         a: Register,
         b: Register,
     },
+    MultiplyInt {
+        d: Register,
+        a: Register,
+        int: i16,
+    },
     Arithmetic {
         arithmetic: Arithmetic,
         d: Register,
         a: Register,
         b: Register,
+    },
+    ArithmeticInt {
+        arithmetic: Arithmetic,
+        d: Register,
+        a: Register,
+        int: i16,
     },
     Compare {
         compare: Compare,
@@ -197,6 +223,13 @@ pub(super) enum Op {
         at: Register,
         limit: Register,
         step: Register,
+        to: u32,
+    },
+    /// Adds the step to `at` and jumps, unless it is past `limit` then: the end of a round of FOR.
+    NextRound {
+        at: Register,
+        limit: Register,
+        step: i16,
         to: u32,
     },
     /// GOSUB, and the RETURN of the main program. Where nobody has called, a value that was

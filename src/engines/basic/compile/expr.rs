@@ -130,11 +130,21 @@ impl Compiler<'_> {
                     self.scope().place = link.place;
                     self.emit(Op::AddInt { d, a, int: -int });
                 }
-                _ => {
-                    let b = self.operand(&link.right);
+                (Binary::Multiply, Some(int)) => {
                     self.scope().place = link.place;
-                    self.emit(binary(link.operator, d, a, b));
+                    self.emit(Op::MultiplyInt { d, a, int });
                 }
+                (operator, small) => match (arithmetic(operator), small) {
+                    (Some(arithmetic), Some(int)) => {
+                        self.scope().place = link.place;
+                        self.emit(Op::ArithmeticInt { arithmetic, d, a, int });
+                    }
+                    _ => {
+                        let b = self.operand(&link.right);
+                        self.scope().place = link.place;
+                        self.emit(binary(operator, d, a, b));
+                    }
+                },
             }
             self.scope().free(next);
             a = d;
@@ -284,7 +294,7 @@ impl Compiler<'_> {
         let routine = self.names.routines.find(&name.upper).filter(|_| self.is_routine(name));
         let external = self.names.externals.number(&name.written);
         if let Some(routine) = routine {
-            let d = self.scope().temp();
+            let d = self.call_register(into);
             let count = self.args(d, args, 0..0);
             self.scope().place = place;
             self.emit(Op::CallRoutine { d, count, routine });
@@ -292,7 +302,7 @@ impl Compiler<'_> {
             return;
         }
         if let Some((object, member)) = self.dotted(name, false) {
-            let d = self.scope().temp();
+            let d = self.call_register(into);
             let count = self.args(d, args, 0..0);
             self.scope().place = place;
             self.emit(Op::CallMember { d, count, object, member });
@@ -303,7 +313,7 @@ impl Compiler<'_> {
         if let Some(Variable::Member(member)) = self.resolve(&name.upper) {
             let object = self.scope().temp();
             self.me(object);
-            let d = self.scope().temp();
+            let d = self.call_register(into);
             let count = self.args(d, args, 0..0);
             self.scope().place = place;
             self.emit(Op::CallMember { d, count, object, member });
@@ -325,7 +335,7 @@ impl Compiler<'_> {
                 register
             }
             None => {
-                let d = self.scope().temp();
+                let d = self.call_register(into);
                 let count = self.args(d, args, 0..0);
                 self.scope().place = place;
                 self.emit(Op::CallExternal { d, count, name: external, call });
@@ -333,7 +343,7 @@ impl Compiler<'_> {
                 return;
             }
         };
-        let d = self.scope().temp();
+        let d = self.call_register(into);
         match args {
             [arg] if !call && !matches!(arg.kind, ExprKind::Rest) => {
                 let arg = self.operand(arg);
@@ -349,6 +359,15 @@ impl Compiler<'_> {
             }
         }
         self.emit_move(into, d);
+    }
+
+    /// The register for the result of a call, behind which its arguments go: the one where the
+    /// result is wanted, if nothing is behind that.
+    fn call_register(&mut self, into: Register) -> Register {
+        match usize::from(into) + 1 == self.scope().next {
+            true => into,
+            false => self.scope().temp(),
+        }
     }
 
     /// Moves a result to where it is wanted.
@@ -405,7 +424,7 @@ impl Compiler<'_> {
             self.emit(Op::CountRest { d: into, rest });
             return;
         }
-        let d = self.scope().temp();
+        let d = self.call_register(into);
         if let (Library::List, [Expr { kind: ExprKind::Range(ends), .. }]) = (function, args) {
             for end in [&ends.0, &ends.1] {
                 let register = self.scope().temp();
@@ -442,7 +461,7 @@ impl Compiler<'_> {
 }
 
 /// A literal that fits into an operation.
-fn small_int(expr: &Expr) -> Option<i16> {
+pub(super) fn small_int(expr: &Expr) -> Option<i16> {
     match &expr.kind {
         ExprKind::Int(int) => i16::try_from(*int).ok(),
         ExprKind::Unary(Unary::Negate, of) => match &of.kind {
@@ -465,20 +484,29 @@ fn compare(operator: Binary) -> Option<Compare> {
     })
 }
 
+fn arithmetic(operator: Binary) -> Option<Arithmetic> {
+    Some(match operator {
+        Binary::Divide => Arithmetic::Divide,
+        Binary::Modulo => Arithmetic::Modulo,
+        Binary::Power => Arithmetic::Power,
+        _ => return None,
+    })
+}
+
 fn binary(operator: Binary, d: Register, a: Register, b: Register) -> Op {
     match operator {
         Binary::Add => Op::Add { d, a, b },
         Binary::Subtract => Op::Subtract { d, a, b },
         Binary::Multiply => Op::Multiply { d, a, b },
-        Binary::Divide => Op::Arithmetic { arithmetic: Arithmetic::Divide, d, a, b },
-        Binary::Modulo => Op::Arithmetic { arithmetic: Arithmetic::Modulo, d, a, b },
-        Binary::Power => Op::Arithmetic { arithmetic: Arithmetic::Power, d, a, b },
         Binary::And => Op::And { d, a, b },
         Binary::Or => Op::Or { d, a, b },
         Binary::Is => Op::Is { d, a, b },
-        _ => {
-            let compare = compare(operator).unwrap_or(Compare::Equal);
-            Op::Compare { compare, d, a, b }
-        }
+        _ => match arithmetic(operator) {
+            Some(arithmetic) => Op::Arithmetic { arithmetic, d, a, b },
+            None => {
+                let compare = compare(operator).unwrap_or(Compare::Equal);
+                Op::Compare { compare, d, a, b }
+            }
+        },
     }
 }

@@ -1,6 +1,10 @@
 //! IF, the loops, and the ways out of them.
 
-use super::{Compiler, scope::Loop};
+use super::{
+    Compiler, Variable,
+    expr::small_int,
+    scope::{Local, Loop},
+};
 use crate::engines::basic::{
     code::{Op, Register},
     fault::Code,
@@ -34,6 +38,11 @@ impl Compiler<'_> {
     ) {
         self.assign(name, |compiler, d| compiler.expr_into(from, d), place);
         let next = self.scope().next;
+        if let (Some(at), Some(limit), Some(by)) =
+            (self.own_register(name), self.lasting(to), small_step(step))
+        {
+            return self.count_fast(name, at, limit, by, body, place);
+        }
         let top = self.scope().here();
         let (at, limit) = (self.variable(name), self.operand(to));
         let by = self.step(step);
@@ -64,6 +73,59 @@ impl Compiler<'_> {
         self.emit(Op::Loop { to: top });
         self.scope().land(&[past]);
         self.leave();
+    }
+
+    /// The same where the variable and the limit have registers of their own and the step is a
+    /// literal: a round ends with one operation.
+    fn count_fast(
+        &mut self,
+        name: &Name,
+        at: Register,
+        limit: Register,
+        step: i16,
+        body: &Block,
+        place: Place,
+    ) {
+        let by = self.scope().temp();
+        self.scope().place = place;
+        self.emit(Op::Int { d: by, int: step.into() });
+        let past = self.emit(Op::JumpIfPast { at, limit, step: by, to: 0 });
+        let top = self.scope().here();
+        self.enter(Some(name), None);
+        self.block(body);
+        let rounds = std::mem::take(&mut self.innermost().continues);
+        self.scope().land(&rounds);
+        self.scope().place = place;
+        self.emit(Op::NextRound { at, limit, step, to: top });
+        self.scope().land(&[past]);
+        self.leave();
+    }
+
+    /// The register of a variable that is nobody else's.
+    fn own_register(&mut self, name: &Name) -> Option<Register> {
+        match self.resolve(&name.upper) {
+            // A FOR IN around us sees what its variable gets.
+            Some(Variable::Local(Local { register, shared: false }))
+                if !self.scope().loops.iter().any(|each| {
+                    each.iterator.is_some() && each.variable.as_ref() == Some(&name.upper)
+                }) =>
+            {
+                Some(register)
+            }
+            _ => None,
+        }
+    }
+
+    /// A register with the value of `limit` in every round, if that needs no operation.
+    fn lasting(&mut self, limit: &Expr) -> Option<Register> {
+        match &limit.kind {
+            ExprKind::Name(name) => match self.resolve(&name.upper) {
+                Some(Variable::Local(Local { register, shared: false })) => Some(register),
+                _ => None,
+            },
+            ExprKind::Int(_) => Some(self.operand(limit)),
+            _ => None,
+        }
     }
 
     fn step(&mut self, step: Option<&Expr>) -> Register {
@@ -197,4 +259,9 @@ impl Compiler<'_> {
             self.put(variable, before);
         }
     }
+}
+
+/// A step that fits into an operation.
+fn small_step(step: Option<&Expr>) -> Option<i16> {
+    step.map_or(Some(1), small_int)
 }

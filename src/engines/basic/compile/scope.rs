@@ -108,6 +108,7 @@ impl Scope {
             | Op::JumpUnlessCompare { to, .. }
             | Op::JumpUnlessCompareInt { to, .. }
             | Op::JumpIfPast { to, .. }
+            | Op::NextRound { to, .. }
             | Op::Gosub { to } => *to = target,
             _ => {}
         }

@@ -9,6 +9,7 @@ use crate::engines::basic::{
     class::{Member, Symbol},
     code::Proto,
     fault::{Code, Failure, Fault},
+    library,
     objects::Routine,
     syntax::Library,
     value::Value,
@@ -219,30 +220,32 @@ impl Machine {
             Library::Dict => Some((0, 2)),
             _ => None,
         };
-        let mut args = run.stack[at + 1..at + 1 + count].to_vec();
-        for arg in &args {
-            if let Value::Text(text) = *arg {
+        let args = at + 1..at + 1 + count;
+        for arg in args.clone() {
+            if let Value::Text(text) = run.stack[arg] {
                 self.spend(self.heap.text(text).len());
             }
         }
-        let mut asked = false;
+        let mut found = Vec::new();
         if let Some((from, step)) = keys
             && (function == Library::Dict || matches!(first, Value::Dict(_)))
+            && run.stack[args.clone()].iter().any(|arg| matches!(arg, Value::Object(_)))
         {
+            found = run.stack[args.clone()].to_vec();
             for index in (from..count).step_by(step) {
-                match self.key(run, args[index]) {
-                    Some(Key { found, .. }) => args[index] = found,
+                match self.key(run, found[index]) {
+                    Some(Key { found: key, .. }) => found[index] = key,
                     None => {
                         let dict = (function != Library::Dict).then_some(first);
-                        return self.ask(run, dict, args[index]);
+                        return self.ask(run, dict, found[index]);
                     }
                 }
             }
-            asked = !run.keys.is_empty();
         }
+        let asked = !run.keys.is_empty();
+        let args = if found.is_empty() { &run.stack[args] } else { &found[..] };
         let Self { heap, library, names, .. } = self;
-        let result =
-            crate::engines::basic::library::run(heap, library, &names.symbols, function, &args)?;
+        let result = library::run(heap, library, &names.symbols, function, args)?;
         if asked {
             match (result, first) {
                 (Value::Dict(dict), _) | (_, Value::Dict(dict)) => self.know_keys(run, dict),

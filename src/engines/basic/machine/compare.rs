@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::engines::basic::{
-    code::Compare,
+    code::{Arithmetic, Compare},
     fault::{Code, Failure, Fault},
     number::Number,
     value::{Type, Value},
@@ -25,6 +25,7 @@ fn number(value: Value) -> Option<Number> {
 
 impl Machine {
     /// `a + b` of all kinds.
+    #[inline(never)]
     pub(super) fn add(&mut self, a: Value, b: Value) -> Result<Value, Failure> {
         match (a, b) {
             (Value::Text(a), Value::Text(b)) => {
@@ -44,22 +45,36 @@ impl Machine {
     }
 
     /// What `of` makes of two numbers.
-    #[inline]
+    #[inline(never)]
     pub(super) fn calculate(
-        &mut self,
-        of: fn(Number, Number) -> Number,
+        &self,
+        of: impl Fn(Number, Number) -> Number,
         sign: &str,
         a: Value,
         b: Value,
     ) -> Result<Value, Failure> {
         match (number(a), number(b)) {
             (Some(a), Some(b)) => Ok(of(a, b).into()),
-            (x, _) => {
-                let wrong = if x.is_none() { a } else { b };
-                let kind = self.heap.type_of(wrong).name();
-                let detail = format!("`{sign}` has a value of type {kind}");
-                Err(Fault::new(Code::NumberExpected, detail).into())
-            }
+            (x, _) => Err(self.no_number(sign, if x.is_none() { a } else { b })),
+        }
+    }
+
+    #[cold]
+    fn no_number(&self, sign: &str, wrong: Value) -> Failure {
+        let kind = self.heap.type_of(wrong).name();
+        Fault::new(Code::NumberExpected, format!("`{sign}` has a value of type {kind}")).into()
+    }
+
+    pub(super) fn arithmetic(
+        &self,
+        arithmetic: Arithmetic,
+        a: Value,
+        b: Value,
+    ) -> Result<Value, Failure> {
+        match arithmetic {
+            Arithmetic::Divide => self.calculate(Number::divide, "/", a, b),
+            Arithmetic::Modulo => self.calculate(Number::modulo, "MOD", a, b),
+            Arithmetic::Power => self.calculate(Number::power, "^", a, b),
         }
     }
 
@@ -73,6 +88,7 @@ impl Machine {
     }
 
     /// Is `at` past `limit`, in the direction of `step`?
+    #[inline(never)]
     pub(super) fn is_past(
         &mut self,
         at: Value,
@@ -91,26 +107,11 @@ impl Machine {
     /// Numbers compare by value, texts by bytes; a text is above everything else, and other values
     /// are in the order of their types.
     #[inline]
-    pub(super) fn compare(
-        &mut self,
-        compare: Compare,
-        a: Value,
-        b: Value,
-    ) -> Result<bool, Failure> {
-        if let (Value::Int(a), Value::Int(b)) = (a, b) {
-            return Ok(match compare {
-                Compare::Equal => a == b,
-                Compare::Unequal => a != b,
-                Compare::Less => a < b,
-                Compare::LessEqual => a <= b,
-                Compare::Greater => a > b,
-                Compare::GreaterEqual => a >= b,
-            });
+    pub(super) fn compare(&mut self, compare: Compare, a: Value, b: Value) -> bool {
+        match (a, b) {
+            (Value::Int(a), Value::Int(b)) => compare.holds(&a, &b),
+            _ => self.compare_any(compare, a, b),
         }
-        if let (Value::Text(a), Value::Text(b)) = (a, b) {
-            self.spend(self.heap.text(a).len().min(self.heap.text(b).len()));
-        }
-        Ok(self.compare_any(compare, a, b))
     }
 
     /// Reads so many bytes, which uses up what is left until the next look at the end of the slice.
@@ -119,9 +120,13 @@ impl Machine {
         self.fuel = self.fuel.saturating_sub(steps).max(1);
     }
 
-    fn compare_any(&self, compare: Compare, a: Value, b: Value) -> bool {
+    #[inline(never)]
+    fn compare_any(&mut self, compare: Compare, a: Value, b: Value) -> bool {
         let ordering = match (a, b) {
-            (Value::Text(a), Value::Text(b)) => Some(self.heap.text(a).cmp(self.heap.text(b))),
+            (Value::Text(a), Value::Text(b)) => {
+                self.spend(self.heap.text(a).len().min(self.heap.text(b).len()));
+                Some(self.heap.text(a).cmp(self.heap.text(b)))
+            }
             (Value::Text(_), _) => Some(Ordering::Greater),
             (_, Value::Text(_)) => Some(Ordering::Less),
             _ => match (plain_number(a), plain_number(b)) {

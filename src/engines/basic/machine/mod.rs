@@ -10,6 +10,7 @@ mod element;
 mod external;
 mod guard;
 mod object;
+mod rare;
 mod run;
 mod step;
 
@@ -61,6 +62,8 @@ pub(super) enum Flow {
     /// Another frame is on top.
     Enter,
     Wait(Operation),
+    /// The end of the call, with this result.
+    Done(Value),
 }
 
 /// One interpreter.

@@ -12,6 +12,14 @@ use crate::engines::basic::{
 use std::{io::Write as _, rc::Rc};
 
 impl Machine {
+    /// A field of an object, if it is one.
+    #[inline]
+    pub(super) fn field(&self, object: Value, member: Symbol) -> Option<Value> {
+        let Value::Object(object) = object else { return None };
+        let object = self.heap.object(object);
+        object.fields.get(object.shape.field(member)?).copied()
+    }
+
     /// A member of an object, or UNKNOWN.
     pub(super) fn member(&mut self, object: Value, member: Symbol) -> Result<Value, Failure> {
         let Value::Object(of) = object else {

@@ -1,22 +1,25 @@
 //! The loop that runs operations.
 
-use super::{Arriving, Flow, Machine, Outcome, Run, STRETCH, run::Frame};
+use super::{Flow, Machine, Outcome, Run, STRETCH, run::Frame, run::Then};
 use crate::engines::basic::{
     code::{Arithmetic, Op, SPREAD},
-    fault::{Code, Failure, Fault},
+    fault::{Code, Failure},
     library::iterators,
-    number::Number,
-    objects::{Routine, Upvalue},
+    number::{Number, collapse},
+    objects::Routine,
     value::Value,
 };
 
 impl Machine {
     /// Runs operations until the call ends, waits, has run for a while, or fails.
+    ///
+    /// What programs do most is done here, and the rest is [elsewhere](Self::rare): a loop that fits
+    /// into the registers of the processor is half as long again as fast.
     pub(super) fn steps(&mut self, run: &mut Run) -> Result<Outcome, Failure> {
         'frames: loop {
             let Some(frame) = run.frames.last() else { return Ok(Outcome::Done(Value::Nil)) };
-            let Frame { proto, routine, base, pc, .. } = frame;
-            let (proto, routine, base, mut pc) = (proto.clone(), *routine, *base, *pc);
+            let Frame { routine, base, mut pc, .. } = *frame;
+            let proto = &*frame.proto;
             let code = &proto.code[..];
             let registers = &mut run.stack[base..base + proto.registers];
 
@@ -53,6 +56,7 @@ impl Machine {
                     match $flow? {
                         Flow::Next | Flow::Enter => {}
                         Flow::Wait(operation) => return Ok(Outcome::Wait(operation)),
+                        Flow::Done(result) => return Ok(Outcome::Done(result)),
                     }
                     if self.heap.is_due() {
                         self.collect(run)?;
@@ -60,15 +64,26 @@ impl Machine {
                     continue 'frames;
                 }};
             }
-            /// Collects what is garbage if there is enough new: after the result is in its place.
-            macro_rules! allocated {
-                () => {
-                    if self.heap.is_due() {
-                        stay!();
-                        self.collect(run)?;
-                        continue 'frames;
+            /// Has the operation done elsewhere.
+            macro_rules! rare {
+                ($op:expr) => {{
+                    let op = *$op;
+                    follow!(self.rare(run, op))
+                }};
+            }
+            /// Ends the frame with a result.
+            macro_rules! give {
+                ($result:expr) => {{
+                    let result = $result;
+                    stay!();
+                    if let [.., _, Frame { then: Then::Give, .. }] = run.frames[..] {
+                        run.frames.pop();
+                        run.stack[base] = result;
+                    } else if let Some(result) = self.give_back(run, result)? {
+                        return Ok(Outcome::Done(result));
                     }
-                };
+                    continue 'frames;
+                }};
             }
             /// One step towards the end of the stretch.
             macro_rules! burn {
@@ -83,31 +98,19 @@ impl Machine {
             }
 
             loop {
-                let op = code[pc];
+                let op = &code[pc];
                 pc += 1;
-                match op {
-                    Op::Fail { fault } => {
-                        attempt!(Err::<(), _>(proto.faults[fault as usize].clone()));
-                    }
+                match *op {
                     Op::Nil { d } => r!(d) = Value::Nil,
                     Op::Int { d, int } => r!(d) = Value::Int(int.into()),
                     Op::Constant { d, constant } => r!(d) = proto.constants[constant as usize],
                     Op::Move { d, from } => r!(d) = r!(from),
                     Op::Global { d, global } => match self.globals[global as usize] {
-                        Value::Unset => {
-                            stay!();
-                            let value = self.global(run, global)?;
-                            run.stack[base + usize::from(d)] = value;
-                            continue 'frames;
-                        }
+                        Value::Unset => rare!(op),
                         value => r!(d) = value,
                     },
                     Op::RawGlobal { d, global } => r!(d) = self.globals[global as usize],
                     Op::SetGlobal { global, from } => self.globals[global as usize] = r!(from),
-                    Op::Share { d } => {
-                        r!(d) = self.heap.add_upvalue(Upvalue(r!(d)));
-                        allocated!();
-                    }
                     Op::Shared { d, of } => {
                         if let Value::Upvalue(upvalue) = r!(of) {
                             r!(d) = self.heap.upvalue(upvalue).0;
@@ -134,73 +137,64 @@ impl Machine {
                             self.heap.upvalue_mut(upvalue).0 = r!(from);
                         }
                     }
-                    Op::External { d, name } => {
-                        stay!();
-                        let value = self.external(run, name)?;
-                        run.stack[base + usize::from(d)] = value;
-                        continue 'frames;
-                    }
-                    Op::RoutineOf { d, name } => {
-                        r!(d) = attempt!(self.routine_of(name));
-                        allocated!();
-                    }
 
                     Op::Add { d, a, b } => {
                         r!(d) = match (r!(a), r!(b)) {
-                            (Value::Int(x), Value::Int(y)) => match x.checked_add(y) {
-                                Some(sum) => Value::Int(sum),
-                                None => attempt!(self.add(r!(a), r!(b))),
-                            },
-                            (a @ Value::Text(_), b) => {
-                                r!(d) = attempt!(self.add(a, b));
-                                allocated!();
-                                continue;
+                            (Value::Int(x), Value::Int(y)) => sum(x, y),
+                            (Value::Real(x), Value::Real(y)) => collapse(x + y).into(),
+                            (Value::Text(a), Value::Text(b)) => {
+                                follow!(self.concat(run, base + usize::from(d), a, b))
                             }
                             (a, b) => attempt!(self.add(a, b)),
                         };
                     }
                     Op::AddInt { d, a, int } => {
-                        let int = i64::from(int);
                         r!(d) = match r!(a) {
-                            Value::Int(x) => match x.checked_add(int) {
-                                Some(sum) => Value::Int(sum),
-                                None => attempt!(self.add(r!(a), Value::Int(int))),
-                            },
-                            a => attempt!(self.add(a, Value::Int(int))),
+                            Value::Int(x) => sum(x, int.into()),
+                            a => attempt!(self.add(a, Value::Int(int.into()))),
                         };
                     }
                     Op::Subtract { d, a, b } => {
                         r!(d) = match (r!(a), r!(b)) {
-                            (Value::Int(x), Value::Int(y)) => match x.checked_sub(y) {
-                                Some(left) => Value::Int(left),
-                                None => {
-                                    attempt!(self.calculate(Number::subtract, "-", r!(a), r!(b)))
-                                }
-                            },
+                            (Value::Int(x), Value::Int(y)) => {
+                                Number::Int(x).subtract(Number::Int(y)).into()
+                            }
+                            (Value::Real(x), Value::Real(y)) => collapse(x - y).into(),
                             (a, b) => attempt!(self.calculate(Number::subtract, "-", a, b)),
                         };
                     }
                     Op::Multiply { d, a, b } => {
                         r!(d) = match (r!(a), r!(b)) {
-                            (Value::Int(x), Value::Int(y)) => match x.checked_mul(y) {
-                                Some(product) => Value::Int(product),
-                                None => {
-                                    attempt!(self.calculate(Number::multiply, "*", r!(a), r!(b)))
-                                }
-                            },
+                            (Value::Int(x), Value::Int(y)) => product(x, y),
+                            (Value::Real(x), Value::Real(y)) => collapse(x * y).into(),
                             (a, b) => attempt!(self.calculate(Number::multiply, "*", a, b)),
                         };
                     }
-                    Op::Arithmetic { arithmetic, d, a, b } => {
-                        let (of, sign): (fn(Number, Number) -> Number, _) = match arithmetic {
-                            Arithmetic::Divide => (Number::divide, "/"),
-                            Arithmetic::Modulo => (Number::modulo, "MOD"),
-                            Arithmetic::Power => (Number::power, "^"),
+                    Op::MultiplyInt { d, a, int } => {
+                        r!(d) = match r!(a) {
+                            Value::Int(x) => product(x, int.into()),
+                            a => {
+                                let b = Value::Int(int.into());
+                                attempt!(self.calculate(Number::multiply, "*", a, b))
+                            }
                         };
-                        r!(d) = attempt!(self.calculate(of, sign, r!(a), r!(b)));
+                    }
+                    Op::Arithmetic { arithmetic, d, a, b } => {
+                        r!(d) = attempt!(self.arithmetic(arithmetic, r!(a), r!(b)));
+                    }
+                    Op::ArithmeticInt { arithmetic, d, a, int } => {
+                        r!(d) = match (arithmetic, r!(a)) {
+                            (Arithmetic::Modulo, Value::Int(x)) if int > 0 => {
+                                Value::Int(x % i64::from(int))
+                            }
+                            (_, a) => {
+                                let b = Value::Int(int.into());
+                                attempt!(self.arithmetic(arithmetic, a, b))
+                            }
+                        };
                     }
                     Op::Compare { compare, d, a, b } => {
-                        r!(d) = Value::truth(attempt!(self.compare(compare, r!(a), r!(b))));
+                        r!(d) = Value::truth(self.compare(compare, r!(a), r!(b)));
                     }
                     Op::And { d, a, b } => {
                         r!(d) = Value::truth(r!(a).is_true() & r!(b).is_true());
@@ -208,8 +202,6 @@ impl Machine {
                     Op::Or { d, a, b } => {
                         r!(d) = Value::truth(r!(a).is_true() | r!(b).is_true());
                     }
-                    Op::Is { d, a, b } => r!(d) = attempt!(self.is(r!(a), r!(b))),
-                    Op::Negate { d, a } => r!(d) = Self::negate(r!(a)),
                     Op::Not { d, a } => r!(d) = Value::truth(!r!(a).is_true()),
 
                     Op::Jump { to } => pc = to as usize,
@@ -227,56 +219,43 @@ impl Machine {
                             pc = to as usize;
                         }
                     }
-                    Op::JumpIfNil { a, to } => {
-                        if let Value::Nil = r!(a) {
-                            pc = to as usize;
-                        }
-                    }
                     Op::JumpUnlessCompare { compare, a, b, to } => {
-                        if !attempt!(self.compare(compare, r!(a), r!(b))) {
+                        if !self.compare(compare, r!(a), r!(b)) {
                             pc = to as usize;
                         }
                     }
                     Op::JumpUnlessCompareInt { compare, a, int, to } => {
-                        let b = Value::Int(int.into());
-                        if !attempt!(self.compare(compare, r!(a), b)) {
+                        let holds = match r!(a) {
+                            Value::Int(a) => compare.holds(&a, &i64::from(int)),
+                            Value::Real(a) => compare.holds(&a, &f64::from(int)),
+                            a => self.compare(compare, a, Value::Int(int.into())),
+                        };
+                        if !holds {
                             pc = to as usize;
                         }
                     }
                     Op::JumpIfPast { at, limit, step, to } => {
-                        let is_past =
-                            match (r!(at), r!(limit), r!(step)) {
-                                (Value::Int(at), Value::Int(limit), Value::Int(step)) => {
-                                    if step >= 0 { at > limit } else { at < limit }
-                                }
-                                (at, limit, step) => attempt!(self.is_past(at, limit, step)),
-                            };
-                        if is_past {
+                        if attempt!(self.is_past(r!(at), r!(limit), r!(step))) {
                             pc = to as usize;
                         }
                     }
-                    Op::Gosub { to } => {
-                        if run.subs.len() >= super::DEEPEST {
-                            let detail = "too many GOSUBs in each other";
-                            attempt!(Err::<(), _>(Fault::new(Code::TooManyNested, detail)));
+                    Op::NextRound { at, limit, step, to } => {
+                        r!(at) = match r!(at) {
+                            Value::Int(x) => sum(x, step.into()),
+                            x => attempt!(self.add(x, Value::Int(step.into()))),
+                        };
+                        let is_past = match (r!(at), r!(limit)) {
+                            (Value::Int(x), Value::Int(limit)) if step >= 0 => x > limit,
+                            (Value::Int(x), Value::Int(limit)) => x < limit,
+                            (x, limit) => {
+                                attempt!(self.is_past(x, limit, Value::Int(step.into())))
+                            }
+                        };
+                        if !is_past {
+                            pc = to as usize;
+                            burn!();
                         }
-                        run.subs.push(u32::try_from(pc).unwrap_or(u32::MAX));
-                        pc = to as usize;
-                        burn!();
                     }
-                    Op::ReturnSub { from, wanted } => match run.subs.pop() {
-                        Some(back) => pc = back as usize,
-                        None if wanted && run.wants_result => {
-                            let result = r!(from);
-                            stay!();
-                            run.frames.clear();
-                            return Ok(Outcome::Done(result));
-                        }
-                        None => {
-                            let detail = "there is no GOSUB to return to";
-                            attempt!(Err::<(), _>(Fault::new(Code::NoReturnPoint, detail)));
-                        }
-                    },
 
                     Op::CallRoutine { d, count, routine } => {
                         stay!();
@@ -294,12 +273,8 @@ impl Machine {
                         }
                         continue 'frames;
                     }
-                    Op::Apply { d, count, callee, name, call } => {
-                        let callee = r!(callee);
-                        let at = base + usize::from(d);
-                        let count = arguments(run, at, count);
-                        follow!(self.apply(run, callee, at, count, name, call));
-                    }
+                    Op::Return { from } => give!(r!(from)),
+                    Op::ReturnNil => give!(Value::Nil),
                     Op::ApplyOne { d, callee, arg, name } => {
                         let (callee, arg) = (r!(callee), r!(arg));
                         if let Some(element) = self.fast_element(callee, arg) {
@@ -310,10 +285,12 @@ impl Machine {
                         let at = base + usize::from(d);
                         follow!(self.apply(run, callee, at, 1, name, false));
                     }
-                    Op::CallExternal { d, count, name, call } => {
-                        let at = base + usize::from(d);
-                        let count = arguments(run, at, count);
-                        follow!(self.call_external(run, at, count, name, call));
+                    Op::SetElementOne { of, index, from } => {
+                        let (of, index, from) = (r!(of), r!(index), r!(from));
+                        if self.fast_set_element(of, index, from) {
+                            continue;
+                        }
+                        follow!(self.set_element(run, of, &[index], from));
                     }
                     Op::CallMember { d, count, object, member } => {
                         let object = r!(object);
@@ -326,145 +303,51 @@ impl Machine {
                         let count = arguments(run, at, count);
                         follow!(self.call_library(run, library, at, count));
                     }
-                    Op::Spread { d, count, rest } => {
-                        let rest = r!(rest);
-                        let at = base + usize::from(d) + 1 + usize::from(count);
-                        stay!();
-                        self.spread(run, at, rest)?;
-                        continue 'frames;
-                    }
-                    Op::Return { from } => {
-                        let result = r!(from);
-                        stay!();
-                        if let Some(result) = self.give_back(run, result)? {
-                            return Ok(Outcome::Done(result));
-                        }
-                        continue 'frames;
-                    }
-                    Op::ReturnNil => {
-                        stay!();
-                        if let Some(result) = self.give_back(run, Value::Nil)? {
-                            return Ok(Outcome::Done(result));
-                        }
-                        continue 'frames;
-                    }
-                    Op::End => {
-                        stay!();
-                        return Err(Failure::Ended);
-                    }
-
-                    Op::SetElementOne { of, index, from } => {
-                        let (of, index, from) = (r!(of), r!(index), r!(from));
-                        if self.fast_set_element(of, index, from) {
-                            continue;
-                        }
-                        follow!(self.set_element(run, of, &[index], from));
-                    }
-                    Op::SetElement { of, d, count, from } => {
-                        let (of, from) = (r!(of), r!(from));
-                        let at = base + usize::from(d);
-                        let count = arguments(run, at, count);
-                        let indices = run.stack[at + 1..at + 1 + count].to_vec();
-                        follow!(self.set_element(run, of, &indices, from));
-                    }
-                    Op::Member { d, object, member } => {
-                        r!(d) = attempt!(self.member(r!(object), member));
-                        allocated!();
-                    }
+                    Op::Member { d, object, member } => match self.field(r!(object), member) {
+                        Some(field) => r!(d) = field,
+                        None => rare!(op),
+                    },
                     Op::SetMember { object, member, from } => {
                         attempt!(self.set_member(r!(object), member, r!(from)));
                     }
-                    Op::Dim { d, count, texts } => {
-                        let sizes = &registers[usize::from(d) + 1..][..usize::from(count)];
-                        let array = attempt!(self.dim(sizes, texts));
-                        r!(d) = array;
-                        allocated!();
-                    }
-                    Op::NextRest { d, rest } => {
-                        if let Value::List(rest) = r!(rest) {
-                            let next = self.heap.change_list(rest, Vec::pop);
-                            r!(d) = next.unwrap_or(Value::Unknown);
-                        }
-                    }
-                    Op::CountRest { d, rest } => {
-                        if let Value::List(rest) = r!(rest) {
-                            let left = self.heap.list(rest).items.len();
-                            r!(d) = Value::Int(i64::try_from(left).unwrap_or(i64::MAX));
-                        }
-                    }
-                    Op::Lambda { d, lambda } => {
-                        let lambda = self.lambda(&proto, lambda, registers, routine);
-                        r!(d) = lambda;
-                        allocated!();
-                    }
-                    Op::DefineClass { d, definition } => {
-                        let class = &proto.classes[definition as usize];
-                        let class = attempt!(self.define(class, registers));
-                        r!(d) = class;
-                        allocated!();
-                    }
-
-                    Op::Iterate { d, of } => {
-                        let of = r!(of);
-                        let at = base + usize::from(d);
-                        follow!(self.iterate(run, of, at));
-                    }
-                    Op::Advance { d, iterator } => {
-                        if let Value::Iterator(iterator) = r!(iterator) {
+                    Op::Advance { d, iterator } => match r!(iterator) {
+                        Value::Iterator(iterator) => {
                             let more = attempt!(iterators::move_next(&mut self.heap, iterator));
                             r!(d) = Value::truth(more);
-                            continue;
                         }
-                        let (iterator, at) = (r!(iterator), base + usize::from(d));
-                        follow!(self.call_meta(run, iterator, "_MOVE_NEXT", at));
-                    }
-                    Op::Current { d, iterator } => {
-                        if let Value::Iterator(iterator) = r!(iterator) {
+                        object => {
+                            let at = base + usize::from(d);
+                            follow!(self.call_meta(run, object, "_MOVE_NEXT", at));
+                        }
+                    },
+                    Op::Current { d, iterator } => match r!(iterator) {
+                        Value::Iterator(iterator) => {
                             r!(d) = attempt!(iterators::current(&self.heap, iterator));
-                            continue;
                         }
-                        let (iterator, at) = (r!(iterator), base + usize::from(d));
-                        follow!(self.call_meta(run, iterator, "_GET", at));
-                    }
-                    Op::SetCurrent { iterator, from } => {
-                        if let Value::Iterator(iterator) = r!(iterator) {
-                            let from = r!(from);
-                            iterators::set_current(&mut self.heap, iterator, from);
+                        object => {
+                            let at = base + usize::from(d);
+                            follow!(self.call_meta(run, object, "_GET", at));
                         }
-                    }
-
-                    Op::Print { a } => {
-                        let value = r!(a);
-                        if let Some(object) = self.speaks(value) {
-                            // It comes back here with the text.
-                            pc -= 1;
-                            let at = base + usize::from(a);
-                            follow!(self.say(run, object, at));
-                        }
-                        self.print(value);
-                    }
-                    Op::PrintLine => self.scope().write(b"\n"),
-                    Op::Input { d } => {
-                        stay!();
-                        run.arriving = Arriving::Line(base + usize::from(d));
-                        return Ok(Outcome::Wait(self.scope().read_line()));
-                    }
-                    Op::Candidates { d, dict, hash } => {
-                        r!(d) = attempt!(self.candidates(r!(dict), r!(hash)));
-                    }
-                    Op::Open { name } => self.open(name),
-                    Op::Rethrow => {
-                        stay!();
-                        return Err(Self::pending(run));
-                    }
+                    },
+                    _ => rare!(op),
                 }
             }
         }
     }
 }
 
+#[inline]
+fn sum(a: i64, b: i64) -> Value {
+    Number::Int(a).add(Number::Int(b)).into()
+}
+
+#[inline]
+fn product(a: i64, b: i64) -> Value {
+    Number::Int(a).multiply(Number::Int(b)).into()
+}
+
 /// How many arguments lie behind the place `at`.
 #[inline]
-fn arguments(run: &Run, at: usize, count: u16) -> usize {
+pub(super) fn arguments(run: &Run, at: usize, count: u16) -> usize {
     if count == SPREAD { run.spread.saturating_sub(at + 1) } else { count.into() }
 }
