@@ -97,7 +97,7 @@ const BASIC: &[(&str, u64, &str, &str)] = &[
     (
         "integers",
         1_000_000,
-        "def integers(n)\n s = 0\n for i = 1 to n\n s = s + i mod 7 * 3\n next\n return s\nenddef",
+        "def integers(n)\n s = 0\n for i = 1 to n\n s = s + (i mod 7) * 3\n next\n return s\nenddef",
         "local s = 0 for i = 1, n do s = s + i % 7 * 3 end return s",
     ),
     (

@@ -107,10 +107,10 @@ impl Machine {
     /// Numbers compare by value, texts by bytes; a text is above everything else, and other values
     /// are in the order of their types.
     #[inline]
-    pub(super) fn compare(&mut self, compare: Compare, a: Value, b: Value) -> bool {
+    pub(super) fn compare(&mut self, compare: Compare, a: &Value, b: &Value) -> bool {
         match (a, b) {
-            (Value::Int(a), Value::Int(b)) => compare.holds(&a, &b),
-            _ => self.compare_any(compare, a, b),
+            (Value::Int(a), Value::Int(b)) => compare.holds(a, b),
+            _ => self.compare_any(compare, *a, *b),
         }
     }
 

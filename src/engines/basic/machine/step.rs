@@ -23,7 +23,8 @@ impl Machine {
             let code = &proto.code[..];
             let registers = &mut run.stack[base..base + proto.registers];
 
-            /// A register.
+            /// A register. Values are looked at where they are: to copy one that was just written in two
+            /// parts takes the processor longer than to read a part.
             macro_rules! r {
                 ($register:expr) => {
                     registers[usize::from($register)]
@@ -139,41 +140,41 @@ impl Machine {
                     }
 
                     Op::Add { d, a, b } => {
-                        r!(d) = match (r!(a), r!(b)) {
-                            (Value::Int(x), Value::Int(y)) => sum(x, y),
-                            (Value::Real(x), Value::Real(y)) => collapse(x + y).into(),
-                            (Value::Text(a), Value::Text(b)) => {
+                        r!(d) = match (&r!(a), &r!(b)) {
+                            (&Value::Int(x), &Value::Int(y)) => sum(x, y),
+                            (&Value::Real(x), &Value::Real(y)) => collapse(x + y).into(),
+                            (&Value::Text(a), &Value::Text(b)) => {
                                 follow!(self.concat(run, base + usize::from(d), a, b))
                             }
-                            (a, b) => attempt!(self.add(a, b)),
+                            (&a, &b) => attempt!(self.add(a, b)),
                         };
                     }
                     Op::AddInt { d, a, int } => {
-                        r!(d) = match r!(a) {
-                            Value::Int(x) => sum(x, int.into()),
-                            a => attempt!(self.add(a, Value::Int(int.into()))),
+                        r!(d) = match &r!(a) {
+                            &Value::Int(x) => sum(x, int.into()),
+                            &a => attempt!(self.add(a, Value::Int(int.into()))),
                         };
                     }
                     Op::Subtract { d, a, b } => {
-                        r!(d) = match (r!(a), r!(b)) {
-                            (Value::Int(x), Value::Int(y)) => {
+                        r!(d) = match (&r!(a), &r!(b)) {
+                            (&Value::Int(x), &Value::Int(y)) => {
                                 Number::Int(x).subtract(Number::Int(y)).into()
                             }
-                            (Value::Real(x), Value::Real(y)) => collapse(x - y).into(),
-                            (a, b) => attempt!(self.calculate(Number::subtract, "-", a, b)),
+                            (&Value::Real(x), &Value::Real(y)) => collapse(x - y).into(),
+                            (&a, &b) => attempt!(self.calculate(Number::subtract, "-", a, b)),
                         };
                     }
                     Op::Multiply { d, a, b } => {
-                        r!(d) = match (r!(a), r!(b)) {
-                            (Value::Int(x), Value::Int(y)) => product(x, y),
-                            (Value::Real(x), Value::Real(y)) => collapse(x * y).into(),
-                            (a, b) => attempt!(self.calculate(Number::multiply, "*", a, b)),
+                        r!(d) = match (&r!(a), &r!(b)) {
+                            (&Value::Int(x), &Value::Int(y)) => product(x, y),
+                            (&Value::Real(x), &Value::Real(y)) => collapse(x * y).into(),
+                            (&a, &b) => attempt!(self.calculate(Number::multiply, "*", a, b)),
                         };
                     }
                     Op::MultiplyInt { d, a, int } => {
-                        r!(d) = match r!(a) {
-                            Value::Int(x) => product(x, int.into()),
-                            a => {
+                        r!(d) = match &r!(a) {
+                            &Value::Int(x) => product(x, int.into()),
+                            &a => {
                                 let b = Value::Int(int.into());
                                 attempt!(self.calculate(Number::multiply, "*", a, b))
                             }
@@ -183,18 +184,18 @@ impl Machine {
                         r!(d) = attempt!(self.arithmetic(arithmetic, r!(a), r!(b)));
                     }
                     Op::ArithmeticInt { arithmetic, d, a, int } => {
-                        r!(d) = match (arithmetic, r!(a)) {
-                            (Arithmetic::Modulo, Value::Int(x)) if int > 0 => {
+                        r!(d) = match (arithmetic, &r!(a)) {
+                            (Arithmetic::Modulo, &Value::Int(x)) if int > 0 => {
                                 Value::Int(x % i64::from(int))
                             }
-                            (_, a) => {
+                            (_, &a) => {
                                 let b = Value::Int(int.into());
                                 attempt!(self.arithmetic(arithmetic, a, b))
                             }
                         };
                     }
                     Op::Compare { compare, d, a, b } => {
-                        r!(d) = Value::truth(self.compare(compare, r!(a), r!(b)));
+                        r!(d) = Value::truth(self.compare(compare, &r!(a), &r!(b)));
                     }
                     Op::And { d, a, b } => {
                         r!(d) = Value::truth(r!(a).is_true() & r!(b).is_true());
@@ -220,15 +221,15 @@ impl Machine {
                         }
                     }
                     Op::JumpUnlessCompare { compare, a, b, to } => {
-                        if !self.compare(compare, r!(a), r!(b)) {
+                        if !self.compare(compare, &r!(a), &r!(b)) {
                             pc = to as usize;
                         }
                     }
                     Op::JumpUnlessCompareInt { compare, a, int, to } => {
-                        let holds = match r!(a) {
-                            Value::Int(a) => compare.holds(&a, &i64::from(int)),
-                            Value::Real(a) => compare.holds(&a, &f64::from(int)),
-                            a => self.compare(compare, a, Value::Int(int.into())),
+                        let holds = match &r!(a) {
+                            Value::Int(a) => compare.holds(a, &i64::from(int)),
+                            Value::Real(a) => compare.holds(a, &f64::from(int)),
+                            a => self.compare(compare, a, &Value::Int(int.into())),
                         };
                         if !holds {
                             pc = to as usize;
@@ -240,14 +241,14 @@ impl Machine {
                         }
                     }
                     Op::NextRound { at, limit, step, to } => {
-                        r!(at) = match r!(at) {
-                            Value::Int(x) => sum(x, step.into()),
-                            x => attempt!(self.add(x, Value::Int(step.into()))),
+                        r!(at) = match &r!(at) {
+                            &Value::Int(x) => sum(x, step.into()),
+                            &x => attempt!(self.add(x, Value::Int(step.into()))),
                         };
-                        let is_past = match (r!(at), r!(limit)) {
+                        let is_past = match (&r!(at), &r!(limit)) {
                             (Value::Int(x), Value::Int(limit)) if step >= 0 => x > limit,
                             (Value::Int(x), Value::Int(limit)) => x < limit,
-                            (x, limit) => {
+                            (&x, &limit) => {
                                 attempt!(self.is_past(x, limit, Value::Int(step.into())))
                             }
                         };
