@@ -296,7 +296,8 @@ impl Machine {
             }
             Then::Report => result = self.report_result(result),
             Then::CleanUp(_) => {}
-            Then::Key => {
+            Then::Key(spread) => {
+                run.spread = spread;
                 let (object, hash) = (run.stack[place + 1], run.stack[place + 3]);
                 if let Value::Int(hash) = hash {
                     run.keys.push(Key { object, hash, found: result });

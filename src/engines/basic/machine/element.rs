@@ -223,27 +223,36 @@ impl Machine {
     ) -> Result<Flow, Failure> {
         let Some(frame) = run.frames.last_mut() else { return Ok(Flow::Next) };
         frame.pc -= 1;
-        let at = (frame.base + frame.proto.registers).max(run.spread);
+        let spread = run.spread;
+        let at = (frame.base + frame.proto.registers).max(spread);
         let proto = self.guards.key.clone();
         self.push(run, proto, None, Value::Nil, at, 0)?;
         run.stack[at + 1] = key;
         // Not earlier: what nobody can reach yet may be freed when there is no room for the frame.
         run.stack[at + 2] = dict.unwrap_or_else(|| self.heap.add_dict(Dict::default()));
         if let Some(frame) = run.frames.last_mut() {
-            frame.then = Then::Key;
+            frame.then = Then::Key(spread);
         }
         Ok(Flow::Enter)
     }
 
-    /// The keys of `dict` that said that they have this hash, as a list.
-    pub(super) fn candidates(&mut self, dict: Value, hash: Value) -> Result<Value, Failure> {
+    /// The keys of `dict` that said that they have this hash, and those that the same operation has
+    /// asked before (`asked`), as a list.
+    pub(super) fn candidates(
+        &mut self,
+        dict: Value,
+        hash: Value,
+        asked: &[Key],
+    ) -> Result<Value, Failure> {
         let (Value::Dict(dict), Value::Int(hash)) = (dict, hash) else {
             let kind = self.heap.type_of(hash).name();
             let detail = format!("HASH must give an INTEGER, not {kind}");
             return Err(Fault::new(Code::IntegerExpected, detail).into());
         };
-        let keys = self.heap.dict(dict).entries.with_hash(hash);
-        Ok(self.heap.new_list(keys.into_iter().map(Value::Object).collect()))
+        let keys = self.heap.dict(dict).entries.with_hash(hash).into_iter().map(Value::Object);
+        let asked = asked.iter().filter(|key| key.hash == hash).map(|key| key.found);
+        let keys = keys.chain(asked).collect();
+        Ok(self.heap.new_list(keys))
     }
 
     /// The operation that asked is done: its keys, where they are in `dict`, keep their hashes.

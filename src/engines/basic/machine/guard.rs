@@ -118,6 +118,10 @@ impl Machine {
         if run.stack.len() < top {
             run.stack.resize(top, Value::Nil);
         }
+        // Behind the arguments lies what earlier frames have left, which may be freed already.
+        if run.spread < top {
+            run.stack[run.spread..top].fill(Value::Nil);
+        }
         run.frames.push(Frame { proto, routine: None, base, pc: 0, then });
     }
 

@@ -119,7 +119,9 @@ impl Machine {
                 run.arriving = Arriving::Line(place(d));
                 return Ok(Flow::Wait(self.scope().read_line()));
             }
-            Op::Candidates { d, dict, hash } => r!(d) = self.candidates(r!(dict), r!(hash))?,
+            Op::Candidates { d, dict, hash } => {
+                r!(d) = self.candidates(r!(dict), r!(hash), &run.keys)?
+            }
             Op::Open { name } => self.open(name),
             Op::Rethrow => return Err(Self::pending(run)),
             // All others are done where operations are run.

@@ -80,16 +80,16 @@ pub(super) enum Then {
     Report,
     /// FINALLY: a failure waits here while the cleanup runs.
     CleanUp(Option<Box<Failure>>),
-    /// It says what an object is as a key.
-    Key,
+    /// It says what an object is as a key, for an operation whose arguments end here.
+    Key(usize),
 }
 
 impl Run {
-    /// Tells `mark` each value that it holds. Above the registers of the innermost frame lies only
-    /// what earlier ones left.
+    /// Tells `mark` each value that it holds. The registers of the innermost frame need not reach as
+    /// far as those of another one. Above all of them lies only what earlier frames have left.
     pub(in crate::engines::basic) fn each(&self, mark: &mut dyn FnMut(Value)) {
-        let top = self.frames.last().map_or(0, |frame| frame.base + frame.proto.registers);
-        let top = top.max(self.spread).min(self.stack.len());
+        let tops = self.frames.iter().map(|frame| frame.base + frame.proto.registers);
+        let top = tops.max().unwrap_or(0).max(self.spread).min(self.stack.len());
         self.stack[..top].iter().for_each(|value| mark(*value));
         for frame in &self.frames {
             frame.proto.each(mark);
