@@ -3,10 +3,12 @@
 //!
 //! `fuzz/README.md` tells how to look for more.
 
-#![cfg(all(feature = "lua", feature = "js"))]
+#![cfg(all(feature = "lua", feature = "js", feature = "basic"))]
 #![allow(unreachable_pub, reason = "the targets of another package")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "../fuzz/src/basic.rs"]
+mod basic;
 #[path = "../fuzz/src/operations.rs"]
 mod operations;
 #[path = "../fuzz/src/sources.rs"]
@@ -43,4 +45,14 @@ fn operations_that_were_kept() {
 #[test]
 fn sources_that_were_kept() {
     replay("sources", sources::run);
+}
+
+#[test]
+fn texts_of_basic_that_were_kept() {
+    replay("basic_texts", basic::run_text);
+}
+
+#[test]
+fn programs_of_basic_that_were_kept() {
+    replay("basic_programs", basic::run_program);
 }

@@ -15,7 +15,7 @@ use calog::{
 use languages::exact;
 use tokio::{runtime::Runtime, task::LocalSet};
 
-const ENGINES: [&str; 2] = ["lua", "js"];
+const ENGINES: [&str; 3] = ["lua", "js", "basic"];
 
 /// The most parts that one value is made of, so that no input takes long.
 const PARTS: usize = 400;
@@ -156,8 +156,9 @@ impl Stage {
             let mut contexts = Vec::new();
             for engine in ENGINES {
                 let context = broker.open(engine).await.unwrap();
-                let source =
-                    (languages::language(engine).value)(&format!("expose('same_{engine}', SAME)"));
+                let source = (languages::language(engine).value)(&format!(
+                    "expose(\"same_{engine}\", SAME)"
+                ));
                 let source = source.replace("SAME", &(languages::language(engine).function)("v"));
                 context.eval::<Value>(&source).await.unwrap();
                 let same = context.function(&format!("same_{engine}")).unwrap();
