@@ -30,6 +30,12 @@ const LANGUAGES: &[Language] = &[
         holds: "hold()",
         runaways: runaways::js::RUNAWAYS,
     },
+    Language {
+        engine: "basic",
+        kit: include_str!("kit.bas"),
+        holds: "hold()",
+        runaways: runaways::basic::RUNAWAYS,
+    },
 ];
 
 /// The languages of all engines.

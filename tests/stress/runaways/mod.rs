@@ -1,5 +1,6 @@
 //! Scripts that never end by themselves, of every class, beside a thousand neighbours that tick.
 
+pub(crate) mod basic;
 pub(crate) mod js;
 pub(crate) mod lua;
 
