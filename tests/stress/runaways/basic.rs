@@ -15,7 +15,7 @@ pub(crate) const RUNAWAYS: &[Runaway] = &[
     Runaway::new("if goto", "again:\nif true then goto again"),
     Runaway::new("goto out of loops", "again:\nfor i = 1 to 2\n  while true\n    goto again\n  wend\nnext")
         .or(TOO_MUCH),
-    Runaway::new("gosub", "again:\ngosub back\ngoto again\nback:\nreturn"),
+    Runaway::new("gosub", "again:\ngosub work\ngoto again\nwork:\nreturn"),
     Runaway::new("gosub itself", "again:\ngosub again").or(TOO_MUCH),
     Runaway::new("for in", "while true\n  for x in list(1, 2, 3)\n  next\nwend"),
     Runaway::new(
@@ -51,8 +51,8 @@ pub(crate) const RUNAWAYS: &[Runaway] = &[
     Runaway::new(
         "finally again",
         "spin = lambda () (\n  while true\n  wend\n)
-         fails = lambda () (raise(\"x\"))
-         while true\n  r = try(lambda () (finally(fails, spin)))\nwend",
+         failing = lambda () (raise(\"x\"))
+         while true\n  r = try(lambda () (finally(failing, spin)))\nwend",
     ),
     Runaway::new(
         "finally itself",
