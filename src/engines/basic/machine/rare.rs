@@ -120,7 +120,7 @@ impl Machine {
                 return Ok(Flow::Wait(self.scope().read_line()));
             }
             Op::Candidates { d, dict, hash } => {
-                r!(d) = self.candidates(r!(dict), r!(hash), &run.keys)?
+                r!(d) = self.candidates(r!(dict), r!(hash), &run.keys)?;
             }
             Op::Open { name } => self.open(name),
             Op::Rethrow => return Err(Self::pending(run)),
