@@ -70,6 +70,10 @@ pub(crate) const RUNAWAYS: &[Runaway] = &[
         "routines fork",
         "def f(n)\n  if n = 0 then return 1\n  return f(n - 1) + f(n - 1)\nenddef\nx = f(100)",
     ),
+    Runaway::new(
+        "lambdas fork",
+        "f = lambda (n) (\n  if n = 0 then return 1\n  return f(n - 1) + f(n - 1)\n)\nx = f(100)",
+    ),
     Runaway::new("lambda itself", "f = lambda () (return f())\nwhile true\n  r = try(f)\nwend").or(TOO_MUCH),
     Runaway::new(
         "lambda of lambdas",

@@ -62,6 +62,12 @@ impl Machine {
                     if self.heap.is_due() {
                         self.collect(run)?;
                     }
+                    // Calls of lambdas and methods come here, and a recursion needs no loop.
+                    self.fuel -= 1;
+                    if self.fuel == 0 {
+                        self.fuel = STRETCH;
+                        return Ok(Outcome::Pause);
+                    }
                     continue 'frames;
                 }};
             }
