@@ -1,0 +1,1 @@
+print type("integer"); type("Real"); type("list"); type("nothing");

@@ -1,0 +1,2 @@
+for i = 1 to 2
+print i;

@@ -1,0 +1,2 @@
+for i = 2 to 1
+print i;

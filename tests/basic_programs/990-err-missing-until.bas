@@ -1,0 +1,2 @@
+do
+print "x";
