@@ -7,7 +7,6 @@ use super::{
 use crate::engine::Scope;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
 };
 
@@ -16,22 +15,15 @@ pub(super) struct Border {
     /// Bytes in use, as of the last time that the machine was left.
     pub(super) memory: Cell<usize>,
     /// Functions that others hold, by their keys.
-    handles: RefCell<Handles>,
-    /// Calls that wait, by their numbers.
-    waiting: RefCell<HashMap<u64, Run>>,
-    /// The number of the last one.
-    last: Cell<u64>,
+    handles: RefCell<Handles<Value>>,
+    /// Calls that wait or that others run in between of, by their numbers.
+    waiting: RefCell<Handles<Run>>,
 }
 
 impl Border {
     pub(super) fn new(scope: Rc<dyn Scope>) -> Self {
-        Self {
-            scope,
-            memory: Cell::new(0),
-            handles: RefCell::default(),
-            waiting: RefCell::default(),
-            last: Cell::new(0),
-        }
+        let (handles, waiting) = (RefCell::default(), RefCell::default());
+        Self { scope, memory: Cell::new(0), handles, waiting }
     }
 
     /// Has values cross.
@@ -47,7 +39,7 @@ impl Border {
 
     /// The function that others hold under `key`.
     pub(super) fn held(&self, key: u64) -> Option<Value> {
-        self.handles.borrow().get(key)
+        self.handles.borrow().get(key).copied()
     }
 
     /// Nobody holds it any more.
@@ -61,20 +53,17 @@ impl Border {
 
     /// Keeps a call while it waits, so that what it refers to is not freed.
     pub(super) fn park(&self, run: Run) -> u64 {
-        let number = self.last.get() + 1;
-        self.last.set(number);
-        self.waiting.borrow_mut().insert(number, run);
-        number
+        self.waiting.borrow_mut().insert(run)
     }
 
     /// The call that was parked.
     pub(super) fn take(&self, number: u64) -> Run {
-        self.waiting.borrow_mut().remove(&number).unwrap_or_default()
+        self.waiting.borrow_mut().remove(number).unwrap_or_default()
     }
 
     /// Tells `mark` each value that others or waiting calls hold.
-    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
-        self.handles.borrow().each(mark);
-        self.waiting.borrow().values().for_each(|run| run.each(mark));
+    pub(super) fn each(&self, round: u32, mark: &mut dyn FnMut(Value)) {
+        self.handles.borrow().iter().for_each(|routine| mark(*routine));
+        self.waiting.borrow().iter().for_each(|run| run.each(round, mark));
     }
 }

@@ -1,7 +1,7 @@
 //! Classes: the names that their objects have.
 
-use super::{code::Proto, value::Value};
-use std::{collections::HashMap, rc::Rc};
+use super::{code::Proto, dict::Keyed, value::Value};
+use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 /// A name that was given a number, so that it is compared as one.
 pub(super) type Symbol = u32;
@@ -16,7 +16,7 @@ pub(super) struct Shape {
     pub(super) name: Rc<str>,
     /// The numbers of the class and of all that it comes from.
     pub(super) ancestors: Vec<u32>,
-    pub(super) members: HashMap<Symbol, Member>,
+    pub(super) members: HashMap<Symbol, Member, Keyed>,
     /// The members in the order in which they were found: the class's own ones, then its bases'.
     pub(super) order: Vec<(Symbol, Member)>,
     /// It has `TO_STRING`.
@@ -25,6 +25,8 @@ pub(super) struct Shape {
     pub(super) hashes: bool,
     /// It has methods that begin with an underscore, which may stand for library functions.
     pub(super) overrides: bool,
+    /// The collection that it was marked in.
+    pub(super) marked: Cell<u32>,
 }
 
 #[derive(Clone)]
@@ -56,10 +58,13 @@ impl Shape {
     }
 
     /// Tells `mark` each value that the methods hold.
-    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
+    pub(super) fn each(&self, round: u32, mark: &mut dyn FnMut(Value)) {
+        if self.marked.replace(round) == round {
+            return;
+        }
         for (_, member) in &self.order {
             if let Member::Method(proto) = member {
-                proto.each(mark);
+                proto.each(round, mark);
             }
         }
     }

@@ -7,10 +7,12 @@
 use super::{
     class::Symbol,
     fault::Fault,
+    heap::Charge,
+    objects::block,
     syntax::{Library, Place},
     value::Value,
 };
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 /// A register.
 pub(super) type Register = u16;
@@ -404,6 +406,10 @@ pub(super) struct Proto {
     pub(super) lambdas: Vec<Lambda>,
     pub(super) routines: Vec<Defined>,
     pub(super) classes: Vec<DefinedClass>,
+    /// The collection that it was marked in.
+    pub(super) marked: Cell<u32>,
+    /// What it takes.
+    pub(super) charge: Charge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -460,6 +466,8 @@ impl Default for Proto {
             lambdas: Vec::new(),
             routines: Vec::new(),
             classes: Vec::new(),
+            marked: Cell::new(0),
+            charge: Charge::default(),
         }
     }
 }
@@ -471,25 +479,30 @@ impl Proto {
         after.checked_sub(1).map_or(Place::default(), |at| self.places[at].1)
     }
 
-    /// Tells `mark` each value that it holds.
-    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
+    /// Tells `mark` each value that it holds, once in a `round`.
+    pub(super) fn each(&self, round: u32, mark: &mut dyn FnMut(Value)) {
+        if self.marked.replace(round) == round {
+            return;
+        }
         self.constants.iter().for_each(|value| mark(*value));
-        self.lambdas.iter().for_each(|lambda| lambda.proto.each(mark));
+        self.lambdas.iter().for_each(|lambda| lambda.proto.each(round, mark));
         // Nobody else has the methods of a class before it is defined.
         let methods = self.classes.iter().flat_map(|class| &class.methods);
-        methods.for_each(|(_, proto)| proto.each(mark));
+        methods.for_each(|(_, proto)| proto.each(round, mark));
     }
 
-    /// Bytes that it takes, with all that is defined in it.
+    /// Bytes that it takes, without what is defined in it.
     pub(super) fn bytes(&self) -> usize {
-        let inner = self.lambdas.iter().map(|lambda| &lambda.proto);
-        let inner = inner.chain(self.routines.iter().map(|defined| &defined.proto));
-        let methods = self.classes.iter().flat_map(|class| &class.methods);
-        let inner = inner.chain(methods.map(|(_, proto)| proto));
         size_of::<Self>()
-            + self.code.capacity() * size_of::<Op>()
-            + self.places.capacity() * size_of::<(u32, Place)>()
-            + self.constants.capacity() * size_of::<Value>()
-            + inner.map(|proto| proto.bytes()).sum::<usize>()
+            + block(size_of_val(&*self.name))
+            + block(self.code.capacity() * size_of::<Op>())
+            + block(self.places.capacity() * size_of::<(u32, Place)>())
+            + block(self.constants.capacity() * size_of::<Value>())
+            + block(self.faults.capacity() * size_of::<Fault>())
+            + self.faults.iter().map(|fault| block(fault.detail.len())).sum::<usize>()
+            + block(self.parameters.capacity())
+            + block(self.lambdas.capacity() * size_of::<Lambda>())
+            + block(self.routines.capacity() * size_of::<Defined>())
+            + block(self.classes.capacity() * size_of::<DefinedClass>())
     }
 }

@@ -2,19 +2,19 @@
 
 use super::{
     heap::{Heap, Ref},
-    objects::Object,
+    objects::{Object, block, shared_block},
     value::{Type, Value},
 };
 use indexmap::{Equivalent, IndexMap};
 use std::{
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     rc::Rc,
 };
 
 /// The entries of a dict. Keys are equal if their types and values are: 2 and 2.0 are two keys.
 #[derive(Default)]
 pub(super) struct Entries {
-    map: IndexMap<Key, Entry>,
+    map: IndexMap<Key, Entry, Keyed>,
     /// Objects among the keys that tell their own hash, by that.
     hashed: Vec<(i64, Ref<Object>)>,
     /// Bytes of the texts among the keys.
@@ -50,6 +50,76 @@ enum Plain {
 enum Wanted<'a> {
     Text(&'a [u8]),
     Other(Plain),
+}
+
+/// Hashes with a key that nobody knows, so that nobody can write keys that collide. The standard one
+/// does as well, and takes several times as long for what is short.
+#[derive(Clone)]
+pub(super) struct Keyed {
+    start: u64,
+    factor: u64,
+}
+
+impl Default for Keyed {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self { start: random.hash_one(0), factor: random.hash_one(1) | 1 }
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = Mixer;
+
+    #[inline]
+    fn build_hasher(&self) -> Mixer {
+        Mixer { state: self.start, factor: self.factor }
+    }
+}
+
+pub(super) struct Mixer {
+    state: u64,
+    factor: u64,
+}
+
+impl Hasher for Mixer {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.write_u64(word.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+        }
+        // The length of a text is hashed as well.
+        let rest = words.remainder();
+        if !rest.is_empty() {
+            self.write_u64(rest.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+        }
+    }
+
+    #[inline]
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(byte.into());
+    }
+
+    #[inline]
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(word.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(self.factor);
+        self.state = product as u64 ^ (product >> 64) as u64;
+    }
+
+    #[inline]
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.state
+    }
 }
 
 impl Hash for Key {
@@ -131,7 +201,7 @@ impl Entries {
 
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> usize {
-        self.map.capacity() * Self::ENTRY + self.text_bytes + size_of_val(&*self.hashed)
+        block(self.map.capacity() * Self::ENTRY) + self.text_bytes + size_of_val(&*self.hashed)
     }
 
     /// Bytes that `more` entries may take, besides their texts.
@@ -145,20 +215,28 @@ impl Entries {
         self.map.get(&Wanted::new(heap, key)).map(|entry| entry.value)
     }
 
+    /// Where the entry of `key` is.
+    pub(super) fn index_of(&self, heap: &Heap, key: Value) -> Option<usize> {
+        self.map.get_index_of(&Wanted::new(heap, key))
+    }
+
+    /// Gives the entry at `index` another value.
+    pub(super) fn set_at(&mut self, index: usize, value: Value) {
+        if let Some((_, entry)) = self.map.get_index_mut(index) {
+            entry.value = value;
+        }
+    }
+
     /// The key and the value of the entry at `index`, in their order.
     pub(super) fn at(&self, index: usize) -> Option<(Value, Value)> {
         self.map.get_index(index).map(|(_, entry)| (entry.key, entry.value))
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Value, Value)> + '_ {
-        self.map.values().map(|entry| (entry.key, entry.value))
     }
 
     /// Adds an entry, or gives the one that is there another value.
     pub(super) fn insert(&mut self, key: Ready, value: Value) {
         let Ready { key, value: key_value } = key;
         let bytes = match &key {
-            Key::Text(bytes) => bytes.len(),
+            Key::Text(bytes) => shared_block(bytes),
             Key::Other(_) => 0,
         };
         match self.map.entry(key) {
@@ -174,7 +252,7 @@ impl Entries {
     pub(super) fn remove(&mut self, key: &Ready) -> Option<Value> {
         let entry = self.map.swap_remove(&key.key)?;
         if let Key::Text(bytes) = &key.key {
-            self.text_bytes = self.text_bytes.saturating_sub(bytes.len());
+            self.text_bytes = self.text_bytes.saturating_sub(shared_block(bytes));
         }
         if let Value::Object(object) = entry.key {
             self.hashed.retain(|(_, each)| *each != object);

@@ -1,37 +1,37 @@
-//! Functions that somebody outside holds, by number.
+//! What somebody outside holds or waits for, by number.
 
-use super::value::Value;
-
-/// A key names its place. It is used again once its function was released, which happens when
-/// nobody has the key any more.
-#[derive(Default)]
-pub(super) struct Handles {
-    places: Vec<Option<Value>>,
+/// A key names its place. It is used again once what it held was removed, which happens when nobody
+/// has the key any more.
+pub(super) struct Handles<T> {
+    places: Vec<Option<T>>,
     free: Vec<usize>,
 }
 
-impl Handles {
-    pub(super) fn insert(&mut self, routine: Value) -> u64 {
+impl<T> Default for Handles<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Handles<T> {
+    pub(super) fn insert(&mut self, held: T) -> u64 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() - 1
         });
-        self.places[place] = Some(routine);
+        self.places[place] = Some(held);
         place as u64
     }
 
-    pub(super) fn get(&self, key: u64) -> Option<Value> {
-        *self.places.get(usize::try_from(key).ok()?)?
+    pub(super) fn get(&self, key: u64) -> Option<&T> {
+        self.places.get(usize::try_from(key).ok()?)?.as_ref()
     }
 
-    pub(super) fn remove(&mut self, key: u64) {
-        let place =
-            usize::try_from(key).ok().and_then(|key| Some((key, self.places.get_mut(key)?)));
-        if let Some((index, place)) = place
-            && place.take().is_some()
-        {
-            self.free.push(index);
-        }
+    pub(super) fn remove(&mut self, key: u64) -> Option<T> {
+        let index = usize::try_from(key).ok()?;
+        let held = self.places.get_mut(index)?.take()?;
+        self.free.push(index);
+        Some(held)
     }
 
     /// How many there are.
@@ -39,8 +39,7 @@ impl Handles {
         self.places.len() - self.free.len()
     }
 
-    /// Tells `mark` each of them: they are roots.
-    pub(super) fn each(&self, mark: &mut dyn FnMut(Value)) {
-        self.places.iter().flatten().for_each(|routine| mark(*routine));
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().flatten()
     }
 }

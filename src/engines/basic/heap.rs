@@ -4,186 +4,74 @@
 //! reached is found by marking from the roots, which the machine knows exactly; so cycles are no
 //! matter, and nothing is freed by recursion.
 //!
-//! Memory is counted by what objects take of it, at each allocation and growth. Nothing is
+//! Memory is counted by what is allocated, with what the allocator takes for each block. Nothing is
 //! collected in the middle of an operation: the machine asks [`Heap::is_due`] between two of them.
 
+pub(super) use super::arena::Ref;
 use super::{
+    arena::Arena,
+    collect::Collection,
     dict::Entries,
     fault::Failure,
-    objects::{Array, Buffer, Dict, Iterator, Kept, List, Object, Routine, Text, Upvalue},
+    objects::{Array, Buffer, Dict, Iterator, Kept, List, Object, Routine, Text, Upvalue, block},
     value::{Type, Value},
 };
-use crate::fiber;
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-    marker::PhantomData,
-    rc::Rc,
-};
+use std::{cell::Cell, rc::Rc};
 
 /// No collection before so many bytes are new.
 const LEAST_NEW: usize = 256 << 10;
 
-/// How many objects are marked or swept between two looks at the end of the slice.
-const STRETCH: usize = 4096;
-
-/// A reference to an object of the heap that made it. It stays good as long as it can be reached
-/// from the roots.
-pub(super) struct Ref<T> {
-    index: u32,
-    kind: PhantomData<fn() -> T>,
-}
-
-impl<T> Ref<T> {
-    fn at(index: u32) -> Self {
-        Self { index, kind: PhantomData }
-    }
-
-    /// A number that no other object of its kind has at the same time.
-    pub(super) fn index(self) -> u32 {
-        self.index
-    }
-}
-
-impl<T> Clone for Ref<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Ref<T> {}
-
-impl<T> PartialEq for Ref<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.index == other.index
-    }
-}
-
-impl<T> Eq for Ref<T> {}
-
-impl<T> Hash for Ref<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.index.hash(state);
-    }
-}
-
-impl<T> fmt::Debug for Ref<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.index)
-    }
-}
-
-struct Slot<T> {
-    state: State,
-    object: T,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Free,
-    New,
-    Marked,
-}
-
-/// All objects of one kind.
-struct Arena<T> {
-    slots: Vec<Slot<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Arena<T> {
-    fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
-    }
-}
-
-impl<T: Kept> Arena<T> {
-    const SLOT: usize = size_of::<Slot<T>>() + size_of::<u32>();
-
-    fn add(&mut self, object: T) -> Ref<T> {
-        let slot = Slot { state: State::New, object };
-        match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = slot;
-                Ref::at(index)
-            }
-            None => {
-                // The limit of memory is reached long before an index of 32 bits ends: each object
-                // takes dozens of bytes.
-                let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-                self.slots.push(slot);
-                Ref::at(index)
-            }
-        }
-    }
-
-    #[inline]
-    fn get(&self, r: Ref<T>) -> &T {
-        &self.slots[r.index as usize].object
-    }
-
-    #[inline]
-    fn get_mut(&mut self, r: Ref<T>) -> &mut T {
-        &mut self.slots[r.index as usize].object
-    }
-
-    /// `true`: it was not marked before.
-    fn mark(&mut self, r: Ref<T>) -> bool {
-        let slot = &mut self.slots[r.index as usize];
-        let is_new = slot.state == State::New;
-        slot.state = State::Marked;
-        is_new
-    }
-
-    /// Frees what is not marked, and says how many bytes are left.
-    fn sweep(&mut self) -> usize {
-        let mut bytes = 0;
-        for (index, slot) in (0..).zip(&mut self.slots) {
-            match slot.state {
-                State::Marked => {
-                    slot.state = State::New;
-                    bytes += Self::SLOT + slot.object.bytes();
-                }
-                State::New => {
-                    *slot = Slot { state: State::Free, object: T::default() };
-                    self.free.push(index);
-                }
-                State::Free => {}
-            }
-            if index as usize % STRETCH == STRETCH - 1 {
-                // A collection that was begun is ended, also for a call that is given up.
-                fiber::checkpoint();
-            }
-        }
-        if self.free.len() == self.slots.len() {
-            *self = Self::default();
-        }
-        bytes
-    }
-}
-
 /// All objects of one interpreter.
 #[derive(Default)]
 pub(super) struct Heap {
-    texts: Arena<Text>,
-    buffers: Arena<Buffer>,
-    lists: Arena<List>,
-    dicts: Arena<Dict>,
-    arrays: Arena<Array>,
-    iterators: Arena<Iterator>,
-    objects: Arena<Object>,
-    routines: Arena<Routine>,
-    upvalues: Arena<Upvalue>,
+    pub(super) texts: Arena<Text>,
+    pub(super) buffers: Arena<Buffer>,
+    pub(super) lists: Arena<List>,
+    pub(super) dicts: Arena<Dict>,
+    pub(super) arrays: Arena<Array>,
+    pub(super) iterators: Arena<Iterator>,
+    pub(super) objects: Arena<Object>,
+    pub(super) routines: Arena<Routine>,
+    pub(super) upvalues: Arena<Upvalue>,
     /// What all of them take.
     bytes: usize,
     /// What belongs to the interpreter besides.
-    kept: usize,
-    /// How much they may take before the next collection.
+    kept: Rc<Cell<usize>>,
+    /// How much was allocated since the last collection, used again or not.
+    new: usize,
+    /// How much that may be before the next one.
     due: usize,
-    /// How much they may take at all.
+    /// How much everything may take.
     limit: usize,
     /// Texts of one ASCII character, made when they are first used.
-    characters: Vec<Option<Ref<Text>>>,
+    pub(super) characters: Vec<Option<Ref<Text>>>,
+    /// The collection that was begun.
+    pub(super) collection: Option<Collection>,
+    /// The number of the last collection.
+    pub(super) round: u32,
+}
+
+/// Bytes that belong to the interpreter and not to the heap, as long as this lives.
+#[derive(Default)]
+pub(super) struct Charge {
+    all: Option<Rc<Cell<usize>>>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// It is so many bytes from now on.
+    pub(super) fn set(&mut self, bytes: usize) {
+        if let Some(all) = &self.all {
+            all.set((all.get() + bytes).saturating_sub(self.bytes));
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 /// Declares how objects of a kind are made, read and changed.
@@ -192,8 +80,7 @@ macro_rules! kinds {
         impl Heap {
             $(
                 pub(super) fn $add(&mut self, object: $type) -> Value {
-                    self.bytes += Arena::<$type>::SLOT + object.bytes();
-                    Value::$variant(self.$arena.add(object))
+                    Value::$variant(self.add(object, |heap| &mut heap.$arena))
                 }
 
                 #[inline]
@@ -225,18 +112,33 @@ kinds! {
 impl Heap {
     /// An empty heap that may take `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, due: LEAST_NEW.min(limit), ..Self::default() }
+        Self { limit, due: LEAST_NEW, ..Self::default() }
     }
 
-    /// Bytes that the objects take, some of which may not be used any more.
+    /// Bytes that the objects and what else belongs to the interpreter take, some of which may not
+    /// be used any more.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.kept.get()
     }
 
-    /// Is there enough that is new for a collection?
+    /// Counts something that belongs to the interpreter besides.
+    pub(super) fn charge(&self, bytes: usize) -> Charge {
+        let mut charge = Charge { all: Some(self.kept.clone()), bytes: 0 };
+        charge.set(bytes);
+        charge
+    }
+
+    /// Is there a collection to go on with, enough that is new for one, or too much at all?
     #[inline]
     pub(super) fn is_due(&self) -> bool {
-        self.bytes > self.due
+        self.new > self.due || self.bytes() > self.limit || self.collection.is_some()
+    }
+
+    /// What objects take `bytes` after a collection.
+    pub(super) fn collected(&mut self, bytes: usize) {
+        self.bytes = bytes;
+        self.new = 0;
+        self.due = bytes.max(LEAST_NEW);
     }
 
     /// May `bytes` more be allocated? To be asked before anything large, and before anything has
@@ -245,7 +147,7 @@ impl Heap {
     /// # Errors
     /// [`Failure::Memory`] if not.
     pub(super) fn reserve(&self, bytes: usize) -> Result<(), Failure> {
-        if self.bytes.saturating_add(bytes) > self.limit {
+        if self.bytes().saturating_add(bytes) > self.limit {
             return Err(Failure::Memory(bytes));
         }
         Ok(())
@@ -255,13 +157,19 @@ impl Heap {
     #[inline]
     pub(super) fn grew(&mut self, before: usize, after: usize) {
         self.bytes = (self.bytes + after).saturating_sub(before);
+        self.new += after.saturating_sub(before);
     }
 
-    /// What is not in the heap but belongs to the interpreter took `before` bytes and takes `after`
-    /// now.
-    pub(super) fn keep(&mut self, before: usize, after: usize) {
-        self.kept = (self.kept + after).saturating_sub(before);
-        self.grew(before, after);
+    fn add<T: Kept>(&mut self, object: T, arena: fn(&mut Self) -> &mut Arena<T>) -> Ref<T> {
+        let room = self.limit.saturating_sub(self.bytes());
+        self.grew(0, object.bytes());
+        self.new += Arena::<T>::SLOT;
+        let arena = arena(self);
+        let before = arena.bytes();
+        let r = arena.add(object, room);
+        let after = arena.bytes();
+        self.bytes += after - before;
+        r
     }
 
     /// Changes the items of a list; its version changes with its length.
@@ -271,13 +179,13 @@ impl Heap {
         change: impl FnOnce(&mut Vec<Value>) -> R,
     ) -> R {
         let list = self.lists.get_mut(r);
-        let (len, before) = (list.items.len(), list.items.capacity());
+        let (len, before) = (list.items.len(), list.bytes());
         let result = change(&mut list.items);
         if list.items.len() != len {
             list.version = list.version.wrapping_add(1);
         }
-        let after = list.items.capacity();
-        self.grew(before * size_of::<Value>(), after * size_of::<Value>());
+        let after = list.bytes();
+        self.grew(before, after);
         result
     }
 
@@ -317,13 +225,13 @@ impl Heap {
     }
 
     fn add_text(&mut self, text: Text) -> Value {
-        self.bytes += Arena::<Text>::SLOT + text.bytes();
-        Value::Text(self.texts.add(text))
+        Value::Text(self.add(text, |heap| &mut heap.texts))
     }
 
     fn character(&mut self, byte: u8) -> Value {
         if self.characters.is_empty() {
             self.characters = vec![None; 128];
+            self.grew(0, block(size_of_val(&*self.characters)));
         }
         if let Some(text) = self.characters[usize::from(byte)] {
             return Value::Text(text);
@@ -375,10 +283,10 @@ impl Heap {
         }
         let len = left.len() + right.len();
         if len < LONG {
-            let mut bytes = Vec::with_capacity(len);
-            bytes.extend_from_slice(left);
-            bytes.extend_from_slice(right);
-            return Ok(self.add_text(Text::Whole { bytes: bytes.into(), ascii }));
+            let mut bytes = [0; LONG];
+            bytes[..left.len()].copy_from_slice(left);
+            bytes[left.len()..len].copy_from_slice(right);
+            return Ok(self.add_text(Text::Whole { bytes: bytes[..len].into(), ascii }));
         }
         let of = match *self.texts.get(a) {
             Text::Beginning { of, len, .. } if self.buffers.get(of).0.len() == len => of,
@@ -386,13 +294,12 @@ impl Heap {
                 self.reserve(2 * len)?;
                 let mut bytes = Vec::with_capacity(2 * len);
                 bytes.extend_from_slice(self.text(a));
-                self.bytes += Arena::<Buffer>::SLOT + bytes.capacity();
-                self.buffers.add(Buffer(bytes))
+                self.add(Buffer(bytes), |heap| &mut heap.buffers)
             }
         };
         // The right text may lie in the same buffer, so it is copied before that may move.
-        let before = self.buffers.get(of).0.capacity();
-        if before < len {
+        let before = self.buffers.get(of).bytes();
+        if self.buffers.get(of).0.capacity() < len {
             self.reserve(2 * len)?;
         }
         let right = match *self.texts.get(b) {
@@ -406,7 +313,7 @@ impl Heap {
         if let Some(right) = right {
             self.buffers.get_mut(of).0.extend_from_slice(&right);
         }
-        let after = self.buffers.get(of).0.capacity();
+        let after = self.buffers.get(of).bytes();
         self.grew(before, after);
         Ok(self.add_text(Text::Beginning { of, len, ascii }))
     }
@@ -429,83 +336,6 @@ impl Heap {
             },
             Value::Object(_) => Type::Class,
             Value::Routine(_) | Value::Upvalue(_) => Type::Routine,
-        }
-    }
-
-    /// Frees what cannot be reached from the values that `roots` tells.
-    ///
-    /// It lets other contexts run in between, so nothing else of this interpreter may.
-    pub(super) fn collect(&mut self, roots: impl FnOnce(&mut dyn FnMut(Value))) {
-        let mut grey = Vec::new();
-        roots(&mut |value| self.mark(value, &mut grey));
-        for text in self.characters.iter().flatten() {
-            self.texts.mark(*text);
-        }
-        let mut found = Vec::new();
-        let mut count = 0_usize;
-        while let Some(value) = grey.pop() {
-            let mut push = |value: Value| {
-                if !matches!(value, Value::Int(_) | Value::Real(_) | Value::Nil) {
-                    found.push(value);
-                }
-            };
-            match value {
-                Value::List(r) => self.lists.get(r).each(&mut push),
-                Value::Dict(r) => self.dicts.get(r).each(&mut push),
-                Value::Array(r) => self.arrays.get(r).each(&mut push),
-                Value::Iterator(r) => self.iterators.get(r).each(&mut push),
-                Value::Object(r) => self.objects.get(r).each(&mut push),
-                Value::Routine(r) => self.routines.get(r).each(&mut push),
-                Value::Upvalue(r) => self.upvalues.get(r).each(&mut push),
-                _ => {}
-            }
-            for value in found.drain(..) {
-                self.mark(value, &mut grey);
-                count += 1;
-                if count.is_multiple_of(STRETCH) {
-                    fiber::checkpoint();
-                }
-            }
-        }
-        self.bytes = self.kept
-            + self.texts.sweep()
-            + self.buffers.sweep()
-            + self.lists.sweep()
-            + self.dicts.sweep()
-            + self.arrays.sweep()
-            + self.iterators.sweep()
-            + self.objects.sweep()
-            + self.routines.sweep()
-            + self.upvalues.sweep();
-        self.due = (self.bytes * 2).max(LEAST_NEW).min(self.limit.max(self.bytes));
-    }
-
-    /// Marks what `value` refers to, and remembers it if it may refer to more.
-    fn mark(&mut self, value: Value, grey: &mut Vec<Value>) {
-        let is_new = match value {
-            Value::Text(r) => {
-                if let Text::Beginning { of, .. } = *self.texts.get(r) {
-                    self.buffers.mark(of);
-                }
-                self.texts.mark(r);
-                false
-            }
-            Value::List(r) => self.lists.mark(r),
-            Value::Dict(r) => self.dicts.mark(r),
-            Value::Array(r) => self.arrays.mark(r),
-            Value::Iterator(r) => self.iterators.mark(r),
-            Value::Object(r) => self.objects.mark(r),
-            Value::Routine(r) => self.routines.mark(r),
-            Value::Upvalue(r) => self.upvalues.mark(r),
-            Value::Nil
-            | Value::Unknown
-            | Value::Unset
-            | Value::Int(_)
-            | Value::Real(_)
-            | Value::Type(_) => false,
-        };
-        if is_new {
-            grey.push(value);
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Crossing<'a> {
     pub(super) scope: &'a dyn Scope,
     pub(super) heap: &'a mut Heap,
     pub(super) names: &'a Names,
-    pub(super) handles: &'a mut Handles,
+    pub(super) handles: &'a mut Handles<Value>,
 }
 
 impl Crossing<'_> {
@@ -81,7 +81,7 @@ impl Crossing<'_> {
             outside::Value::String(bytes) => self.enter_text(bytes)?,
             outside::Value::Function(function) if function.context() == self.scope.id() => {
                 // One of our own comes home as itself.
-                self.handles.get(function.key()).unwrap_or_default()
+                self.handles.get(function.key()).copied().unwrap_or_default()
             }
             outside::Value::Function(function) => {
                 self.heap.reserve(ENTRY_BYTES)?;
@@ -183,7 +183,7 @@ struct Leaving<'a> {
     scope: &'a dyn Scope,
     heap: &'a mut Heap,
     names: &'a Names,
-    handles: &'a mut Handles,
+    handles: &'a mut Handles<Value>,
     lenient: bool,
     bytes_left: usize,
     /// How deep values may be nested.

@@ -5,9 +5,11 @@
 //! has a fiber, on which the machine is entered and left again: it is left to wait, and when it has
 //! run for a while.
 
+mod arena;
 mod border;
 mod class;
 mod code;
+mod collect;
 mod compile;
 mod dict;
 mod fault;
@@ -39,7 +41,7 @@ use fault::{Code, Failure, Fault};
 use futures::future::{LocalBoxFuture, ready};
 use machine::{Machine, Outcome, Run};
 use std::{
-    cell::RefCell,
+    cell::{RefCell, RefMut},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -118,7 +120,8 @@ impl Interpreter for Instance {
     }
 
     fn memory(&self) -> usize {
-        self.state.border.memory.get()
+        let State { machine, border } = &*self.state;
+        machine.try_borrow().map_or_else(|_| border.memory.get(), |machine| machine.heap.bytes())
     }
 
     fn handles(&self) -> usize {
@@ -133,24 +136,23 @@ impl Interpreter for Instance {
 impl State {
     /// Runs a call to its end, on the fiber that runs now.
     fn run(&self, job: Job) -> Result<Outside> {
-        let mut run = self.begin(job)?;
-        let result = self.drive(&mut run);
-        // The result is out, so what the call held is garbage.
-        if let Ok(mut machine) = self.machine() {
-            machine.end(&run);
-        }
-        result
-    }
-
-    fn drive(&self, run: &mut Run) -> Result<Outside> {
+        let run = &mut self.begin(job)?;
         let mut outcome = self.machine()?.go_on(run);
         loop {
             outcome = match outcome {
                 Outcome::Done(value) => {
                     return self.machine()?.leave(value).map_err(|error| error.at("result"));
                 }
-                Outcome::Pause if fiber::checkpoint() => self.machine()?.go_on(run),
-                Outcome::Pause => self.fail(run, Failure::Stopped)?,
+                Outcome::Pause => {
+                    // Calls that are given up may run in between.
+                    let number = self.border.park(std::mem::take(run));
+                    let goes_on = fiber::checkpoint();
+                    *run = self.border.take(number);
+                    match goes_on {
+                        true => self.borrow()?.go_on(run),
+                        false => self.fail(run, Failure::Stopped)?,
+                    }
+                }
                 Outcome::Wait(operation) => {
                     let number = self.border.park(std::mem::take(run));
                     let result = fiber::block_on(operation);
@@ -171,9 +173,16 @@ impl State {
         }
     }
 
-    /// The machine. A call that is given up while another one is in the middle of an operation has
-    /// to do without.
-    fn machine(&self) -> Result<std::cell::RefMut<'_, Machine>> {
+    /// The machine, without a collection under way: a call that is given up does not wait for the
+    /// one that was interrupted in it.
+    fn machine(&self) -> Result<RefMut<'_, Machine>> {
+        let mut machine = self.borrow()?;
+        machine.settle();
+        Ok(machine)
+    }
+
+    /// A call that is given up while another one is in the middle of an operation has to do without.
+    fn borrow(&self) -> Result<RefMut<'_, Machine>> {
         self.machine.try_borrow_mut().map_err(|_| fiber::cancelled())
     }
 
@@ -187,6 +196,7 @@ impl State {
     fn begin(&self, job: Job) -> Result<Run> {
         match job {
             Job::Load(source) => {
+                self.machine()?.check_text(&source.text).map_err(error)?;
                 let program = self.parse(&source)?;
                 Ok(self.machine()?.load(&program, source.wants_result))
             }

@@ -1,6 +1,9 @@
 //! The names of one interpreter, by which loaded texts find each other's variables.
 
-use super::class::{MOST_ANCESTORS, Symbol};
+use super::{
+    class::{MOST_ANCESTORS, Symbol},
+    objects::block,
+};
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
@@ -18,6 +21,13 @@ pub(super) struct Names {
     pub(super) arrays: HashSet<Rc<str>>,
     /// The members that objects of a class have, by its name.
     pub(super) classes: HashMap<Rc<str>, Rc<Members>>,
+}
+
+impl Names {
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.globals.bytes() + self.routines.bytes() + self.symbols.bytes() + self.externals.bytes()
+    }
 }
 
 /// The names of members: the class's own ones, then those of each class that it comes from. Nothing
@@ -49,6 +59,8 @@ impl Members {
 pub(super) struct Table {
     numbers: HashMap<Rc<str>, u32>,
     names: Vec<Rc<str>>,
+    /// Bytes of the names themselves.
+    bytes: usize,
 }
 
 impl Table {
@@ -60,6 +72,7 @@ impl Table {
         let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
         self.numbers.insert(name.clone(), number);
         self.names.push(name.clone());
+        self.bytes += block(name.len() + 2 * size_of::<usize>());
         number
     }
 
@@ -75,5 +88,13 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.names.len()
+    }
+
+    /// Bytes that it takes.
+    fn bytes(&self) -> usize {
+        let entry = size_of::<(Rc<str>, u32)>() + 1;
+        self.bytes
+            + block(self.numbers.capacity() * 8 / 7 * entry)
+            + block(self.names.capacity() * size_of::<Rc<str>>())
     }
 }

@@ -7,14 +7,43 @@ use crate::{
     native::Native,
     value::Function,
 };
-use std::{rc::Rc, sync::Arc};
+use std::{ops::Range, rc::Rc, sync::Arc};
 
 /// What an arena holds.
-pub(super) trait Kept: Default {
+pub(super) trait Kept {
     /// Bytes that it takes besides its slot.
     fn bytes(&self) -> usize;
-    /// Tells `mark` each value that it holds.
-    fn each(&self, _mark: &mut dyn FnMut(Value)) {}
+    /// Gives back what it has, for it is not used any more.
+    fn clear(&mut self);
+    /// Tells `mark` the values that it holds, of those many only a part: those with numbers in
+    /// `parts`. `true`: there are more. What is shared is told once in a `round`.
+    fn each(&self, _parts: Range<usize>, _round: u32, _mark: &mut dyn FnMut(Value)) -> bool {
+        false
+    }
+}
+
+/// Bytes that the allocator takes for a block of `bytes`.
+#[inline]
+pub(super) fn block(bytes: usize) -> usize {
+    const LEAST: usize = 32;
+    const HEADER: usize = 8;
+    match bytes {
+        0 => 0,
+        _ => (bytes.saturating_add(HEADER) & !15).saturating_add(16).max(LEAST),
+    }
+}
+
+/// The same for bytes that are shared, with the counts before them.
+#[inline]
+pub(super) fn shared_block(bytes: &Rc<[u8]>) -> usize {
+    block(bytes.len() + 2 * size_of::<usize>())
+}
+
+/// Tells `mark` the `parts` of `values`. `true`: there are more.
+fn some(values: &[Value], parts: Range<usize>, mark: &mut dyn FnMut(Value)) -> bool {
+    let end = parts.end.min(values.len());
+    values.get(parts.start..end).into_iter().flatten().for_each(|value| mark(*value));
+    parts.end < values.len()
 }
 
 /// A text. Texts that grow at their end share a buffer: each is a beginning of it.
@@ -23,18 +52,16 @@ pub(super) enum Text {
     Beginning { of: Ref<Buffer>, len: usize, ascii: bool },
 }
 
-impl Default for Text {
-    fn default() -> Self {
-        Self::Whole { bytes: Rc::new([]), ascii: true }
-    }
-}
-
 impl Kept for Text {
     fn bytes(&self) -> usize {
         match self {
-            Self::Whole { bytes, .. } => bytes.len(),
+            Self::Whole { bytes, .. } => shared_block(bytes),
             Self::Beginning { .. } => 0,
         }
+    }
+
+    fn clear(&mut self) {
+        *self = Self::Beginning { of: Ref::at(0), len: 0, ascii: true };
     }
 }
 
@@ -44,7 +71,11 @@ pub(super) struct Buffer(pub(super) Vec<u8>);
 
 impl Kept for Buffer {
     fn bytes(&self) -> usize {
-        self.0.capacity()
+        block(self.0.capacity())
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -57,11 +88,15 @@ pub(super) struct List {
 
 impl Kept for List {
     fn bytes(&self) -> usize {
-        self.items.capacity() * size_of::<Value>()
+        block(self.items.capacity() * size_of::<Value>())
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
-        self.items.iter().for_each(|item| mark(*item));
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn each(&self, parts: Range<usize>, _round: u32, mark: &mut dyn FnMut(Value)) -> bool {
+        some(&self.items, parts, mark)
     }
 }
 
@@ -82,11 +117,17 @@ impl Kept for Dict {
         self.entries.bytes() + trace + size_of_val(&*self.trace)
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
-        self.entries.iter().for_each(|(key, value)| {
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn each(&self, parts: Range<usize>, _round: u32, mark: &mut dyn FnMut(Value)) -> bool {
+        let end = parts.end;
+        parts.map_while(|index| self.entries.at(index)).for_each(|(key, value)| {
             mark(key);
             mark(value);
         });
+        end < self.entries.len()
     }
 }
 
@@ -121,16 +162,21 @@ impl Items {
 
 impl Kept for Array {
     fn bytes(&self) -> usize {
-        self.sizes.capacity() * size_of::<usize>()
-            + match &self.items {
+        block(self.sizes.capacity() * size_of::<usize>())
+            + block(match &self.items {
                 Items::Numbers(items) => items.capacity() * size_of::<f64>(),
                 Items::Texts(items) => items.capacity() * size_of::<Value>(),
-            }
+            })
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
-        if let Items::Texts(items) = &self.items {
-            items.iter().for_each(|item| mark(*item));
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn each(&self, parts: Range<usize>, _round: u32, mark: &mut dyn FnMut(Value)) -> bool {
+        match &self.items {
+            Items::Texts(items) => some(items, parts, mark),
+            Items::Numbers(_) => false,
         }
     }
 }
@@ -149,13 +195,17 @@ impl Kept for Iterator {
         0
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn each(&self, _parts: Range<usize>, _round: u32, mark: &mut dyn FnMut(Value)) -> bool {
         mark(self.of);
+        false
     }
 }
 
 /// A class or an instance: the names are in the shape, the values of the fields here.
-#[derive(Default)]
 pub(super) struct Object {
     pub(super) shape: Rc<Shape>,
     pub(super) fields: Vec<Value>,
@@ -164,13 +214,18 @@ pub(super) struct Object {
 impl Kept for Object {
     fn bytes(&self) -> usize {
         // All that have the shape share what it takes.
-        self.fields.capacity() * size_of::<Value>()
+        block(self.fields.capacity() * size_of::<Value>())
             + self.shape.bytes() / Rc::strong_count(&self.shape)
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
-        self.fields.iter().for_each(|field| mark(*field));
-        self.shape.each(mark);
+    fn clear(&mut self) {
+        // The shape is shared, and to make an empty one takes memory.
+        self.fields = Vec::new();
+    }
+
+    fn each(&self, parts: Range<usize>, round: u32, mark: &mut dyn FnMut(Value)) -> bool {
+        self.shape.each(round, mark);
+        some(&self.fields, parts, mark)
     }
 }
 
@@ -207,18 +262,23 @@ impl Routine {
 impl Kept for Routine {
     fn bytes(&self) -> usize {
         match self {
-            Self::Script { upvalues, .. } => size_of_val(&**upvalues),
-            Self::Named(named) => named.name().len(),
+            Self::Script { upvalues, .. } => block(size_of_val(&**upvalues)),
+            Self::Named(named) => block(named.name().len()),
             _ => 0,
         }
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
+    fn clear(&mut self) {
+        *self = Self::None;
+    }
+
+    fn each(&self, _parts: Range<usize>, round: u32, mark: &mut dyn FnMut(Value)) -> bool {
         if let Self::Script { proto, me, upvalues } = self {
             mark(*me);
             upvalues.iter().for_each(|upvalue| mark(Value::Upvalue(*upvalue)));
-            proto.each(mark);
+            proto.each(round, mark);
         }
+        false
     }
 }
 
@@ -231,7 +291,12 @@ impl Kept for Upvalue {
         0
     }
 
-    fn each(&self, mark: &mut dyn FnMut(Value)) {
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn each(&self, _parts: Range<usize>, _round: u32, mark: &mut dyn FnMut(Value)) -> bool {
         mark(self.0);
+        false
     }
 }

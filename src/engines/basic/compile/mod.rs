@@ -117,7 +117,7 @@ impl Compiler<'_> {
         }
         self.emit(Op::End);
         let scope = self.scopes.remove(0);
-        done(scope)
+        done(scope, self.heap)
     }
 
     fn block(&mut self, body: &Block) {
@@ -410,7 +410,7 @@ impl Compiler<'_> {
         self.scopes[last].begin(|| heap.new_text(b""));
         let mut scope = self.scopes.remove(last);
         let upvalues = std::mem::take(&mut scope.upvalues);
-        (Rc::new(done(scope)), upvalues)
+        (Rc::new(done(scope, self.heap)), upvalues)
     }
 
     fn class(&mut self, class: &Class, place: Place) {
@@ -517,17 +517,23 @@ impl Compiler<'_> {
 }
 
 /// What was compiled in a scope.
-fn done(scope: Scope) -> Proto {
-    if scope.is_too_large() {
+fn done(scope: Scope, heap: &Heap) -> Proto {
+    let is_too_large = scope.is_too_large();
+    let mut proto = scope.proto;
+    if is_too_large {
         let detail = "a routine has too many variables and values at once";
-        return Proto {
+        proto = Proto {
             code: vec![Op::Fail { fault: 0 }],
             faults: vec![Fault::new(Code::TooManyNested, detail)],
-            kind: scope.proto.kind,
-            name: scope.proto.name,
-            file: scope.proto.file,
+            kind: proto.kind,
+            name: proto.name,
+            file: proto.file,
             ..Proto::default()
         };
     }
-    scope.proto
+    proto.code.shrink_to_fit();
+    proto.places.shrink_to_fit();
+    proto.constants.shrink_to_fit();
+    proto.charge = heap.charge(proto.bytes());
+    proto
 }

@@ -191,7 +191,7 @@ impl Machine {
             }
             Library::Gc => {
                 run.stack[at] = Value::Nil;
-                self.collect(run)?;
+                self.begin(run);
                 return Ok(Flow::Next);
             }
             Library::Trace => {
@@ -264,13 +264,14 @@ impl Machine {
         self.heap.reserve(items.len() * size_of::<Value>())?;
         if run.stack.len() < top {
             run.stack.resize(top, Value::Nil);
+            run.recount();
         }
         // The list has the next one at its end.
         for (slot, item) in run.stack[at..top].iter_mut().zip(items.iter().rev()) {
             *slot = *item;
         }
         run.spread = top;
-        self.count(run);
+        run.recount();
         Ok(())
     }
 

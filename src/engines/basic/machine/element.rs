@@ -41,6 +41,13 @@ impl Machine {
     /// The same for giving an element another value. `false`: not done.
     #[inline]
     pub(super) fn fast_set_element(&mut self, of: Value, index: Value, value: Value) -> bool {
+        if let (Value::Dict(dict), Value::Int(_) | Value::Text(_)) = (of, index) {
+            let Some(at) = self.heap.dict(dict).entries.index_of(&self.heap, index) else {
+                return false;
+            };
+            self.heap.dict_mut(dict).entries.set_at(at, value);
+            return true;
+        }
         let Value::Int(index) = index else { return false };
         let Ok(index) = usize::try_from(index) else { return false };
         match of {

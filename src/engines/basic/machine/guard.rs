@@ -122,6 +122,7 @@ impl Machine {
         if run.spread < top {
             run.stack[run.spread..top].fill(Value::Nil);
         }
+        run.recount();
         run.frames.push(Frame { proto, routine: None, base, pc: 0, then });
     }
 

@@ -21,7 +21,7 @@ use super::{
     code::{Defined, Proto},
     compile,
     fault::{Code, Failure, Fault},
-    heap::{Heap, Ref},
+    heap::{Charge, Heap, Ref},
     library, marshal,
     names::Names,
     objects::Routine,
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     engine::Scope,
     error::{Frame as TraceFrame, Result},
-    fiber::Operation,
+    fiber::{self, Operation},
     value::Value as Outside,
 };
 use external::External;
@@ -84,6 +84,8 @@ pub(super) struct Machine {
     /// Text on its way out.
     text: Vec<u8>,
     fuel: u32,
+    /// What the names take.
+    charge: Charge,
 }
 
 /// A routine that is defined.
@@ -96,9 +98,11 @@ struct Defining {
 impl Machine {
     pub(super) fn new(border: Rc<Border>) -> Self {
         let mut names = Names::default();
+        let heap = Heap::new(border.scope.limits().memory_bytes);
         Self {
             guards: guard::Guards::new(&mut names),
-            heap: Heap::new(border.scope.limits().memory_bytes),
+            charge: heap.charge(0),
+            heap,
             names,
             globals: Vec::new(),
             routines: Vec::new(),
@@ -116,10 +120,25 @@ impl Machine {
         &*self.border.scope
     }
 
+    /// Is there memory for the tree of a text?
+    ///
+    /// # Errors
+    /// `memory` if not.
+    pub(super) fn check_text(&self, text: &str) -> Result<(), Failure> {
+        /// Bytes that the tree takes for one of the text, as texts commonly are.
+        const TREE: usize = 32;
+        /// What is short may be what frees something.
+        const SHORT: usize = 4 << 10;
+        if text.len() <= SHORT {
+            return Ok(());
+        }
+        self.heap.reserve(text.len().saturating_mul(TREE))
+    }
+
     /// A run of the main program; its routines are there from now on.
     pub(super) fn load(&mut self, program: &Program, wants_result: bool) -> Run {
         let main = compile::compile(program, &mut self.names, &mut self.heap);
-        self.heap.keep(0, main.bytes());
+        self.charge.set(self.names.bytes());
         for Defined { routine, proto } in &main.routines {
             let routine = *routine as usize;
             if self.routines.len() <= routine {
@@ -131,10 +150,11 @@ impl Machine {
             self.routines[routine] = Some(Defining { proto: proto.clone(), value });
         }
         self.globals.resize(self.names.globals.len(), Value::Unset);
-        let mut run = Run { wants_result, ..Run::default() };
+        let mut run = Run { wants_result, charge: self.heap.charge(0), ..Run::default() };
         run.stack.resize(main.registers, Value::Nil);
         let proto = Rc::new(main);
         run.frames.push(Frame { proto, routine: None, base: 0, pc: 0, then: Then::Give });
+        run.recount();
         run
     }
 
@@ -143,8 +163,7 @@ impl Machine {
     /// # Errors
     /// Those of values that cannot enter.
     pub(super) fn call(&mut self, routine: Value, args: Vec<Outside>) -> Result<Run, Failure> {
-        let mut run = Run::default();
-        let count = args.len();
+        let mut run = Run { charge: self.heap.charge(0), ..Run::default() };
         run.stack.push(routine);
         run.stack.push(routine);
         for (number, arg) in (1..).zip(args) {
@@ -156,16 +175,25 @@ impl Machine {
             });
             run.stack.push(arg?);
         }
-        run.spread = count + 2;
+        run.spread = run.stack.len();
         let proto = self.guards.call.clone();
         run.frames.push(Frame { proto, routine: None, base: 0, pc: 0, then: Then::Give });
+        run.recount();
         Ok(run)
     }
 
     /// Goes on with a call until it ends or leaves.
     pub(super) fn go_on(&mut self, run: &mut Run) -> Outcome {
         let outcome = loop {
-            match self.steps(run) {
+            let stepped = match self.tidy(run) {
+                Ok(true) => {
+                    run.begun = true;
+                    self.steps(run)
+                }
+                Ok(false) => break Outcome::Pause,
+                Err(failure) => Err(failure),
+            };
+            match stepped {
                 Ok(outcome) => break outcome,
                 Err(failure) => match self.recover(run, failure) {
                     Ok(None) => {}
@@ -174,22 +202,39 @@ impl Machine {
                 },
             }
         };
-        self.count(run);
         self.border.memory.set(self.heap.bytes());
         outcome
     }
 
-    /// Has the heap count what a call takes now.
-    pub(super) fn count(&mut self, run: &mut Run) {
-        let bytes = run.bytes();
-        self.heap.keep(run.kept, bytes);
-        run.kept = bytes;
+    /// Collects what is garbage if there is enough new. `false`: that takes longer, and others may
+    /// want to run in between.
+    ///
+    /// # Errors
+    /// `memory` if what is left is more than there may be.
+    fn tidy(&mut self, run: &mut Run) -> Result<bool, Failure> {
+        if !self.heap.is_due() {
+            return Ok(true);
+        }
+        if !self.is_collecting() {
+            self.begin(run);
+        }
+        if !self.heap.proceed() {
+            return Ok(false);
+        }
+        // What begins only now may be what frees something.
+        if run.begun {
+            self.heap.reserve(0).map_err(|_| out_of_memory())?;
+        }
+        Ok(true)
     }
 
-    /// A call is over, and takes nothing any more.
-    pub(super) fn end(&mut self, run: &Run) {
-        self.heap.keep(run.kept, 0);
-        self.border.memory.set(self.heap.bytes());
+    fn is_collecting(&self) -> bool {
+        self.heap.collection.is_some()
+    }
+
+    /// Ends a collection in the middle of which another call was interrupted.
+    pub(super) fn settle(&mut self) {
+        while !self.heap.proceed() {}
     }
 
     /// What a call waited for is there.
@@ -261,17 +306,24 @@ impl Machine {
     /// # Errors
     /// `memory` if what is left is more than there may be.
     fn collect(&mut self, run: &Run) -> Result<(), Failure> {
-        let Self { heap, globals, routines, externals, border, .. } = self;
-        heap.collect(|mark| {
-            globals.iter().for_each(|global| mark(*global));
-            routines.iter().flatten().for_each(|routine| {
-                mark(routine.value);
-            });
-            externals.iter().for_each(|external| external.each(mark));
-            border.each(mark);
-            run.each(mark);
-        });
+        self.begin(run);
+        while !self.heap.proceed() {
+            // What was begun is ended, also for a call that is given up.
+            fiber::checkpoint();
+        }
         self.heap.reserve(0).map_err(|_| out_of_memory())
+    }
+
+    /// Begins a collection.
+    fn begin(&mut self, run: &Run) {
+        let Self { heap, globals, routines, externals, border, .. } = self;
+        heap.begin(|round, mark| {
+            globals.iter().for_each(|global| mark(*global));
+            routines.iter().flatten().for_each(|routine| mark(routine.value));
+            externals.iter().for_each(|external| external.each(mark));
+            border.each(round, mark);
+            run.each(round, mark);
+        });
     }
 
     /// Where a run is, from its outermost frame to the innermost, in the words of a trace.
@@ -336,14 +388,9 @@ impl Machine {
             return Err(Fault::new(Code::TooManyNested, detail).into());
         }
         let top = at + proto.registers;
-        if run.stack.len() < top.max(at + 1 + count) {
-            let more = (top - run.stack.len().min(top)) * size_of::<Value>();
-            if self.heap.reserve(more).is_err() {
-                self.collect(run)?;
-                self.heap.reserve(more).map_err(|_| out_of_memory())?;
-            }
-            run.stack.resize(top.max(at + 1 + count), Value::Nil);
-            self.count(run);
+        let end = top.max(at + 1 + count);
+        if run.stack.len() < end || run.frames.len() == run.frames.capacity() {
+            self.deepen(run, end)?;
         }
         run.stack[at] = me;
         run.begun_again = None;
@@ -372,6 +419,24 @@ impl Machine {
         run.stack[next..top].fill(Value::Nil);
         let pc = proto.entry as usize;
         run.frames.push(Frame { proto, routine, base: at, pc, then: Then::Give });
+        Ok(())
+    }
+
+    /// Makes room for registers up to the place `end`, and for a frame.
+    #[cold]
+    fn deepen(&mut self, run: &mut Run, end: usize) -> Result<(), Failure> {
+        // Vectors at least double.
+        let stack = if end > run.stack.capacity() { end.max(2 * run.stack.capacity()) } else { 0 };
+        let more = stack * size_of::<Value>() + run.frames.len() * size_of::<Frame>();
+        if self.heap.reserve(more).is_err() {
+            self.collect(run)?;
+            self.heap.reserve(more).map_err(|_| out_of_memory())?;
+        }
+        if run.stack.len() < end {
+            run.stack.resize(end, Value::Nil);
+        }
+        run.frames.reserve(1);
+        run.recount();
         Ok(())
     }
 

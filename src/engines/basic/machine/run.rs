@@ -1,7 +1,11 @@
 //! One call while it runs: its frames and their registers.
 
 use crate::engines::basic::{
-    code::Proto, fault::Failure, heap::Ref, objects::Routine, value::Value,
+    code::Proto,
+    fault::Failure,
+    heap::{Charge, Ref},
+    objects::{Routine, block},
+    value::Value,
 };
 use std::rc::Rc;
 
@@ -25,8 +29,10 @@ pub(in crate::engines::basic) struct Run {
     pub(super) begun_again: Option<(usize, usize, u32)>,
     /// Keys that tell their own hash, for the operation that asked: what each was found to be.
     pub(super) keys: Vec<Key>,
-    /// The bytes that the heap counts for it.
-    pub(super) kept: usize,
+    /// It has run operations.
+    pub(super) begun: bool,
+    /// What it takes.
+    pub(super) charge: Charge,
 }
 
 /// What an object that tells its own hash was found to be as a key.
@@ -87,12 +93,12 @@ pub(super) enum Then {
 impl Run {
     /// Tells `mark` each value that it holds. The registers of the innermost frame need not reach as
     /// far as those of another one. Above all of them lies only what earlier frames have left.
-    pub(in crate::engines::basic) fn each(&self, mark: &mut dyn FnMut(Value)) {
+    pub(in crate::engines::basic) fn each(&self, round: u32, mark: &mut dyn FnMut(Value)) {
         let tops = self.frames.iter().map(|frame| frame.base + frame.proto.registers);
         let top = tops.max().unwrap_or(0).max(self.spread).min(self.stack.len());
         self.stack[..top].iter().for_each(|value| mark(*value));
         for frame in &self.frames {
-            frame.proto.each(mark);
+            frame.proto.each(round, mark);
             if let Some(routine) = frame.routine {
                 mark(Value::Routine(routine));
             }
@@ -103,10 +109,11 @@ impl Run {
         }
     }
 
-    /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.stack.capacity() * size_of::<Value>()
-            + self.frames.capacity() * size_of::<Frame>()
-            + self.subs.capacity() * size_of::<u32>()
+    /// Counts what it takes.
+    pub(super) fn recount(&mut self) {
+        let stack = block(self.stack.capacity() * size_of::<Value>());
+        let frames = block(self.frames.capacity() * size_of::<Frame>());
+        let subs = block(self.subs.capacity() * size_of::<u32>());
+        self.charge.set(stack + frames + subs);
     }
 }

@@ -60,7 +60,8 @@ impl Machine {
                         Flow::Done(result) => return Ok(Outcome::Done(result)),
                     }
                     if self.heap.is_due() {
-                        self.collect(run)?;
+                        // What is garbage is collected first.
+                        return Ok(Outcome::Pause);
                     }
                     // Calls of lambdas and methods come here, and a recursion needs no loop.
                     self.fuel -= 1;
@@ -193,6 +194,9 @@ impl Machine {
                         r!(d) = match (arithmetic, &r!(a)) {
                             (Arithmetic::Modulo, &Value::Int(x)) if int > 0 => {
                                 Value::Int(x % i64::from(int))
+                            }
+                            (Arithmetic::Divide, &Value::Int(x)) => {
+                                Number::Int(x).divide(Number::Int(int.into())).into()
                             }
                             (_, &a) => {
                                 let b = Value::Int(int.into());
