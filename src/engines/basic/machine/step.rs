@@ -157,9 +157,9 @@ impl Machine {
                         };
                     }
                     Op::AddInt { d, a, int } => {
-                        r!(d) = match &r!(a) {
-                            &Value::Int(x) => sum(x, int.into()),
-                            &a => attempt!(self.add(a, Value::Int(int.into()))),
+                        r!(d) = match r!(a) {
+                            Value::Int(x) => sum(x, int.into()),
+                            a => attempt!(self.add(a, Value::Int(int.into()))),
                         };
                     }
                     Op::Subtract { d, a, b } => {
@@ -179,9 +179,9 @@ impl Machine {
                         };
                     }
                     Op::MultiplyInt { d, a, int } => {
-                        r!(d) = match &r!(a) {
-                            &Value::Int(x) => product(x, int.into()),
-                            &a => {
+                        r!(d) = match r!(a) {
+                            Value::Int(x) => product(x, int.into()),
+                            a => {
                                 let b = Value::Int(int.into());
                                 attempt!(self.calculate(Number::multiply, "*", a, b))
                             }
@@ -251,9 +251,9 @@ impl Machine {
                         }
                     }
                     Op::NextRound { at, limit, step, to } => {
-                        r!(at) = match &r!(at) {
-                            &Value::Int(x) => sum(x, step.into()),
-                            &x => attempt!(self.add(x, Value::Int(step.into()))),
+                        r!(at) = match r!(at) {
+                            Value::Int(x) => sum(x, step.into()),
+                            x => attempt!(self.add(x, Value::Int(step.into()))),
                         };
                         let is_past = match (&r!(at), &r!(limit)) {
                             (Value::Int(x), Value::Int(limit)) if step >= 0 => x > limit,

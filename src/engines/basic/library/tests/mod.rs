@@ -73,7 +73,8 @@ impl World {
             Value::Type(kind) => kind.name().into(),
             Value::List(r) => format!("[{}]", all(&self.heap.list(r).items)),
             Value::Dict(r) => {
-                let entries = self.heap.dict(r).entries.iter();
+                let entries = &self.heap.dict(r).entries;
+                let entries = (0..entries.len()).filter_map(|index| entries.at(index));
                 let mut entries: Vec<String> = entries
                     .map(|(key, value)| format!("{}={}", self.show(key), self.show(value)))
                     .collect();
