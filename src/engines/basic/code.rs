@@ -398,6 +398,8 @@ pub(super) struct Proto {
     pub(super) registers: usize,
     /// For each parameter: is its default a text?
     pub(super) parameters: Vec<bool>,
+    /// Has it been called? What a later call leaves out is NIL, not the default.
+    pub(super) was_called: Cell<bool>,
     /// More arguments than parameters are a list in the register after those.
     pub(super) rest: bool,
     /// The texts are kept by who keeps this.
@@ -460,6 +462,7 @@ impl Default for Proto {
             places: Vec::new(),
             registers: 1,
             parameters: Vec::new(),
+            was_called: Cell::new(false),
             rest: false,
             constants: Vec::new(),
             faults: Vec::new(),

@@ -130,7 +130,7 @@ impl<'a> Lexer<'a> {
         self.skip_one();
         let text = self.skip(|c| c != '"').into();
         if self.peek().is_none() {
-            let fault = Fault::new(Code::InvalidString, "the text that begins here does not end");
+            let fault = Fault::new(Code::Syntax, "the text that begins here does not end");
             return Err((fault, place));
         }
         self.skip_one();
@@ -183,7 +183,10 @@ impl<'a> Lexer<'a> {
 }
 
 fn is_of_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$') || !c.is_ascii()
+    // Quotes of a text processor are a mistake, not a name.
+    c.is_ascii_alphanumeric()
+        || matches!(c, '_' | '.' | '$')
+        || !(c.is_ascii() || matches!(c, '“' | '”'))
 }
 
 fn is_sign(c: char) -> bool {

@@ -201,6 +201,9 @@ impl Compiler<'_> {
 
     /// Reads what a name stands for.
     pub(super) fn read(&mut self, name: &Name, d: Register) {
+        if first(&name.upper) == "ME" && self.resolve("ME").is_none() {
+            return self.fail(Code::InvalidIdentifier, "`ME` outside of a class");
+        }
         if let Some((object, member)) = self.dotted(name, false) {
             self.emit(Op::Member { d, object, member });
             return;
@@ -264,13 +267,14 @@ impl Compiler<'_> {
     }
 
     /// Puts the arguments behind `d`, where some may be there already, and says how many there are.
-    /// Those at the indices `bare` may be routines without brackets.
-    fn args(&mut self, d: Register, args: &[Expr], bare: Range<usize>) -> u16 {
+    /// Those at the indices `bare` may be routines without brackets. `...` at the end passes on all
+    /// that are left, unless a function of the library is called.
+    fn args(&mut self, d: Register, args: &[Expr], bare: Range<usize>, passes_on: bool) -> u16 {
         for (index, arg) in args.iter().enumerate() {
             let register = self.scope().temp();
             let count = register - d - 1;
             match &arg.kind {
-                ExprKind::Rest if index + 1 == args.len() => {
+                ExprKind::Rest if passes_on && index + 1 == args.len() => {
                     let Some(rest) = self.scope().rest else {
                         self.expr_into(arg, register);
                         continue;
@@ -295,7 +299,7 @@ impl Compiler<'_> {
         let external = self.names.externals.number(&name.written);
         if let Some(routine) = routine {
             let d = self.call_register(into);
-            let count = self.args(d, args, 0..0);
+            let count = self.args(d, args, 0..0, true);
             self.scope().place = place;
             self.emit(Op::CallRoutine { d, count, routine });
             self.emit_move(into, d);
@@ -303,7 +307,7 @@ impl Compiler<'_> {
         }
         if let Some((object, member)) = self.dotted(name, false) {
             let d = self.call_register(into);
-            let count = self.args(d, args, 0..0);
+            let count = self.args(d, args, 0..0, true);
             self.scope().place = place;
             self.emit(Op::CallMember { d, count, object, member });
             self.emit_move(into, d);
@@ -314,7 +318,7 @@ impl Compiler<'_> {
             let object = self.scope().temp();
             self.me(object);
             let d = self.call_register(into);
-            let count = self.args(d, args, 0..0);
+            let count = self.args(d, args, 0..0, true);
             self.scope().place = place;
             self.emit(Op::CallMember { d, count, object, member });
             self.emit_move(into, d);
@@ -336,7 +340,7 @@ impl Compiler<'_> {
             }
             None => {
                 let d = self.call_register(into);
-                let count = self.args(d, args, 0..0);
+                let count = self.args(d, args, 0..0, true);
                 self.scope().place = place;
                 self.emit(Op::CallExternal { d, count, name: external, call });
                 self.emit_move(into, d);
@@ -353,7 +357,7 @@ impl Compiler<'_> {
                 self.emit(Op::ApplyOne { d, callee, arg, name: external });
             }
             _ => {
-                let count = self.args(d, args, 0..0);
+                let count = self.args(d, args, 0..0, true);
                 self.scope().place = place;
                 self.emit(Op::Apply { d, count, callee, name: external, call });
             }
@@ -411,7 +415,7 @@ impl Compiler<'_> {
             return;
         }
         let d = self.scope().temp();
-        let count = self.args(d, indices, 0..0);
+        let count = self.args(d, indices, 0..0, true);
         let from = self.operand(value);
         self.scope().place = place;
         self.emit(Op::SetElement { of, d, count, from });
@@ -448,7 +452,8 @@ impl Compiler<'_> {
             (Library::Finally, _) => 0..2,
             _ => 0..0,
         };
-        let count = self.args(d, args, bare);
+        let passes_on = matches!(function, Library::Try | Library::Finally | Library::Call);
+        let count = self.args(d, args, bare, passes_on);
         self.scope().place = place;
         self.emit(Op::CallLibrary { d, count, library: function });
         self.emit_move(into, d);

@@ -232,7 +232,10 @@ impl Compiler<'_> {
                 if self.names.routines.find(&name.upper).is_some() && self.is_main() =>
             {
                 let detail = format!("`{}` is a routine", name.written);
-                Err((Code::InvalidIdentifier, detail))
+                Err((Code::OpenBracketExpected, detail))
+            }
+            Some(Variable::Global(_)) if self.names.classes.contains_key(&name.upper) => {
+                Err((Code::InvalidExpression, format!("`{}` is a class", name.written)))
             }
             Some(variable) => {
                 let is_array = match variable {

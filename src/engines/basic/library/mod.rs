@@ -217,14 +217,19 @@ impl Call<'_> {
     /// An INT; of a REAL, what stands before the point.
     #[inline]
     fn int(&self, heap: &Heap, position: usize) -> Result<i64, Failure> {
-        Ok(self.number(heap, position)?.truncate())
+        match self.arg(position)? {
+            Value::Int(int) => Ok(int),
+            Value::Real(real) => Ok(Number::Real(real).truncate()),
+            // The dialect has no code of its own for what is no such argument.
+            other => Err(self.unexpected(Code::Calculation, heap, other, "a number")),
+        }
     }
 
     #[inline]
     fn text(&self, heap: &Heap, position: usize) -> Result<Ref<Text>, Failure> {
         match self.arg(position)? {
             Value::Text(text) => Ok(text),
-            other => Err(self.unexpected(Code::StringExpected, heap, other, "a STRING")),
+            other => Err(self.unexpected(Code::Calculation, heap, other, "a STRING")),
         }
     }
 

@@ -200,7 +200,7 @@ impl Machine {
                 run.stack[at] = Value::Nil;
                 return Ok(Flow::Next);
             }
-            Library::New => {
+            Library::New | Library::Reflect => {
                 if let Value::Text(name) = first {
                     let upper = String::from_utf8_lossy(self.heap.text(name)).to_uppercase();
                     let class = self.names.globals.find(&upper);
@@ -270,6 +270,7 @@ impl Machine {
         for (slot, item) in run.stack[at..top].iter_mut().zip(items.iter().rev()) {
             *slot = *item;
         }
+        self.heap.change_list(rest, Vec::clear);
         run.spread = top;
         run.recount();
         Ok(())

@@ -162,7 +162,11 @@ impl Machine {
         match b {
             Value::Type(kind) => Ok(Value::truth(self.heap.type_of(a).is(kind))),
             Value::Object(class) => {
-                let Value::Object(object) = a else { return Ok(Value::FALSE) };
+                let Value::Object(object) = a else {
+                    let kind = self.heap.type_of(a).name();
+                    let detail = format!("IS asks for a class, and {kind} has none");
+                    return Err(Fault::new(Code::ClassExpected, detail).into());
+                };
                 let class = self.heap.object(class).shape.ancestors.first().copied();
                 let ancestors = &self.heap.object(object).shape.ancestors;
                 Ok(Value::truth(class.is_some_and(|class| ancestors.contains(&class))))

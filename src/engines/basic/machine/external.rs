@@ -157,7 +157,7 @@ impl Machine {
             }
             What::Nothing | What::Namespace => {
                 let detail = format!("there is no routine `{name}`");
-                Err(Fault::new(Code::InvalidRoutine, detail).into())
+                Err(Fault::new(Code::RoutineExpected, detail).into())
             }
         }
     }

@@ -255,7 +255,7 @@ impl Machine {
                 };
                 run.stack[at] = match run.stack[at] {
                     Value::Text(_) => self.heap.new_text(&line),
-                    _ => match super::number::Number::parse(&line) {
+                    Value::Int(_) | Value::Real(_) => match super::number::Number::parse(&line) {
                         Some(number) => number.into(),
                         None => {
                             let line = String::from_utf8_lossy(&line);
@@ -263,6 +263,11 @@ impl Machine {
                             return Err(Fault::new(Code::InvalidIdentifier, detail).into());
                         }
                     },
+                    other => {
+                        let kind = self.heap.type_of(other).name();
+                        let detail = format!("INPUT: the variable holds {kind}");
+                        return Err(Fault::new(Code::InvalidIdentifier, detail).into());
+                    }
                 };
             }
         }
@@ -405,18 +410,19 @@ impl Machine {
             }
             let left = self.heap.new_list(left);
             while next < rest {
-                run.stack[next] = self.missing(&proto, next - at - 1);
+                run.stack[next] = self.missing(run, &proto, next - at - 1);
                 next += 1;
             }
             run.stack[rest] = left;
             next = rest + 1;
         } else {
             while next <= at + wanted {
-                run.stack[next] = self.missing(&proto, next - at - 1);
+                run.stack[next] = self.missing(run, &proto, next - at - 1);
                 next += 1;
             }
         }
         run.stack[next..top].fill(Value::Nil);
+        proto.was_called.set(true);
         let pc = proto.entry as usize;
         run.frames.push(Frame { proto, routine, base: at, pc, then: Then::Give });
         Ok(())
@@ -441,8 +447,12 @@ impl Machine {
     }
 
     /// What a parameter has that no argument was given for.
-    fn missing(&mut self, proto: &Proto, parameter: usize) -> Value {
+    fn missing(&mut self, run: &Run, proto: &Proto, parameter: usize) -> Value {
+        // Who calls from outside always finds the same.
+        let is_inside =
+            run.frames.last().is_some_and(|caller| !Rc::ptr_eq(&caller.proto, &self.guards.call));
         match proto.parameters.get(parameter) {
+            _ if is_inside && proto.was_called.get() => Value::Nil,
             Some(true) => self.heap.new_text(b""),
             _ => Value::Int(0),
         }

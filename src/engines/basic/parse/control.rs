@@ -68,7 +68,8 @@ impl Parser<'_> {
             branches.push((condition, body));
         }
         let mut otherwise = Block::new();
-        if self.take_word(Word::Else) {
+        let has_else = self.take_word(Word::Else);
+        if has_else {
             otherwise = self.deeper(|parser| parser.block(Ends::If));
         }
         while matches!(self.token, Token::Word(Word::Else | Word::ElseIf)) {
@@ -78,8 +79,14 @@ impl Parser<'_> {
             self.fault(fault, at, &mut otherwise);
             otherwise.append(&mut self.deeper(|parser| parser.block(Ends::If)));
         }
+        let is_whole = self.take_word(Word::EndIf);
+        if !is_whole && !has_else {
+            // The dialect looks for what is next when no condition is true.
+            let fault = self.expected(Code::Syntax, "`ENDIF`");
+            push_fault(&mut otherwise, self.place, fault);
+        }
         push(block, place, StatementKind::If { branches, otherwise });
-        if !self.take_word(Word::EndIf) {
+        if !is_whole {
             let fault = self.expected(Code::Incomplete, "`ENDIF`");
             push_fault(block, self.place, fault);
         }
@@ -109,6 +116,7 @@ impl Parser<'_> {
         let Some(variable) = self.take_name() else {
             return Err(self.expected(Code::LoopVariableExpected, "a variable after `FOR`"));
         };
+        self.mention(&variable);
         if self.take_word(Word::In) {
             return Ok((variable, Range::In(self.expression())));
         }

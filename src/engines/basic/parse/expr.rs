@@ -187,6 +187,9 @@ impl Parser<'_> {
     /// A name that is looked at, with its arguments or indices.
     fn named(&mut self, name: Name, call: bool) -> ExprKind {
         self.advance();
+        if !call {
+            self.mention(&name);
+        }
         match self.token {
             Token::Open => ExprKind::Apply { callee: name, args: self.arguments(false), call },
             _ if call => ExprKind::Malformed(self.expected(Code::OpenBracketExpected, "`(`")),
@@ -197,7 +200,14 @@ impl Parser<'_> {
     /// `CALL name(...)`, `CALL(name)` and `CALL(value)`, behind the word.
     pub(super) fn call(&mut self) -> ExprKind {
         if self.token == Token::Open {
+            let mentioned = self.mentioned.len();
             let mut args = self.arguments(false);
+            if let [Expr { kind: ExprKind::Name(name), .. }] = &args[..]
+                && self.mentioned.len() > mentioned
+            {
+                // It is a routine, which may stand further down.
+                self.mentioned.remove(&name.upper);
+            }
             if let Some(Expr { kind: ExprKind::Malformed(fault), .. }) = args.first() {
                 return ExprKind::Malformed(Fault::new(Code::RoutineExpected, &*fault.detail));
             }
@@ -250,9 +260,14 @@ impl Parser<'_> {
                     arg = Expr { place, kind: ExprKind::Range(ends) };
                 }
                 args.push(arg);
-                if parser.take(&Token::Comma) {
+                if parser.token == Token::Newline {
+                    // Only `)` may begin the next line.
+                    while parser.take(&Token::Newline) {}
+                } else if parser.take(&Token::Comma) {
                     parser.skip_newlines();
-                } else if parser.token != Token::Close {
+                    continue;
+                }
+                if parser.token != Token::Close {
                     let fault = parser.expected(Code::CloseBracketExpected, "`,` or `)`");
                     args.push(parser.malformed(fault));
                     break;

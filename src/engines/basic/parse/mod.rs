@@ -56,11 +56,16 @@ pub(super) fn parse(
         in_class: false,
         routines: HashSet::new(),
         classes: HashSet::new(),
+        mentioned: HashSet::new(),
         incomplete: false,
+        endless: None,
         failure: None,
     };
     parser.advance();
-    let body = parser.block(Ends::Text);
+    let mut body = parser.block(Ends::Text);
+    if let Some((fault, place)) = parser.endless.take() {
+        body.insert(0, Statement { place, kind: StatementKind::Malformed(fault) });
+    }
     match parser.failure {
         Some(failure) => Err(failure),
         None => Ok(Program { body, files: parser.files, incomplete: parser.incomplete }),
@@ -88,8 +93,12 @@ struct Parser<'a> {
     /// The routines and classes so far.
     routines: HashSet<Rc<str>>,
     classes: HashSet<Rc<str>>,
+    /// The variables that the main program has mentioned so far.
+    mentioned: HashSet<Rc<str>>,
     /// The text has ended in the middle of something.
     incomplete: bool,
+    /// A routine or a class does not end. The dialect finds that before the program begins.
+    endless: Option<(Fault, Place)>,
     failure: Option<(Failure, Place)>,
 }
 
@@ -180,6 +189,15 @@ impl Parser<'_> {
     fn skip_newlines(&mut self) {
         while self.take(&Token::Newline) {}
         self.goes_on();
+    }
+
+    /// A variable is mentioned, or a routine. What the main program knows as a variable it cannot
+    /// define any more.
+    fn mention(&mut self, name: &Name) {
+        let is_main = !self.in_class && !self.context.routine;
+        if is_main && !self.routines.contains(&name.upper) {
+            self.mentioned.insert(Rc::clone(&name.upper));
+        }
     }
 
     /// Here the text may go on in another line, and it must.

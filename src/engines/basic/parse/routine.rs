@@ -21,9 +21,14 @@ impl Parser<'_> {
             Ok(routine) => push(block, place, StatementKind::Def(routine)),
             Err(fault) => push_fault(block, place, fault),
         }
-        if !self.take_word(Word::EndDef) {
-            let fault = self.expected(Code::Syntax, "`ENDDEF`");
-            push_fault(block, self.place, fault);
+        self.must_end(Word::EndDef);
+    }
+
+    /// Goes over the `last` word of a routine or a class, which must be there.
+    fn must_end(&mut self, last: Word) {
+        if !self.take_word(last) {
+            let fault = self.expected(Code::Incomplete, &format!("`{}`", last.name()));
+            self.endless.get_or_insert((fault, self.place));
         }
     }
 
@@ -50,6 +55,10 @@ impl Parser<'_> {
         let Some(name) = self.take_name().filter(|name| &*name.upper != "ME") else {
             return Err(self.expected(Code::RoutineExpected, "the name of a routine"));
         };
+        if methods.is_none() && self.mentioned.contains(&name.upper) {
+            let detail = format!("`{}` is a variable above", name.written);
+            self.fail(Fault::new(Code::InvalidRoutine, detail), self.place);
+        }
         let known = methods.unwrap_or(&mut self.routines);
         if !known.insert(Rc::clone(&name.upper)) {
             return Err(Fault::new(Code::DuplicateRoutine, format!("`{}`", name.written)));
@@ -72,7 +81,9 @@ impl Parser<'_> {
                     _ => return Err(self.expected(code, "the name of a parameter")),
                 }
             }
-            if !rest && self.take(&Token::Comma) {
+            let ends_line = self.token == Token::Newline;
+            while self.take(&Token::Newline) {}
+            if !rest && !ends_line && self.take(&Token::Comma) {
                 self.skip_newlines();
             } else if !self.take(&Token::Close) {
                 return Err(self.expected(Code::CloseBracketExpected, "`)`"));
@@ -143,10 +154,7 @@ impl Parser<'_> {
             }
             Err(fault) => push_fault(block, place, fault),
         }
-        if !self.take_word(Word::EndClass) {
-            let fault = self.expected(Code::Syntax, "`ENDCLASS`");
-            push_fault(block, self.place, fault);
-        }
+        self.must_end(Word::EndClass);
     }
 
     fn class_head(&mut self) -> Result<(Name, Vec<Name>), Fault> {
@@ -154,7 +162,11 @@ impl Parser<'_> {
             return Err(self.expected(Code::ClassExpected, "the name of a class"));
         };
         if !self.classes.insert(Rc::clone(&name.upper)) {
-            return Err(Fault::new(Code::DuplicateClass, format!("`{}`", name.written)));
+            let fault = Fault::new(Code::DuplicateClass, format!("`{}`", name.written));
+            self.fail(fault, self.place);
+        } else if self.mentioned.contains(&name.upper) {
+            let detail = format!("`{}` is a variable above", name.written);
+            self.fail(Fault::new(Code::InvalidClass, detail), self.place);
         }
         let mut bases = Vec::new();
         if self.take(&Token::Open) {
@@ -206,10 +218,7 @@ impl Parser<'_> {
                         Ok(routine) => Member::Method(routine),
                         Err(fault) => Member::Malformed(fault, place),
                     });
-                    if !self.take_word(Word::EndDef) {
-                        let fault = self.expected(Code::Syntax, "`ENDDEF`");
-                        members.push(Member::Malformed(fault, self.place));
-                    }
+                    self.must_end(Word::EndDef);
                 }
                 token => {
                     let fault = match token {

@@ -63,6 +63,9 @@ impl Parser<'_> {
 
     /// An assignment, a call or a label. Tells whether it is a call.
     fn named_statement(&mut self, name: Name, first: bool, at: Place, block: &mut Block) -> bool {
+        if !(first && self.token == Token::Colon) {
+            self.mention(&name);
+        }
         match self.token {
             Token::Colon if first => {
                 push(block, at, StatementKind::Label(name));
@@ -212,7 +215,7 @@ impl Parser<'_> {
     }
 
     fn print(&mut self, place: Place, block: &mut Block) {
-        if self.is_end_of_statement() {
+        if self.is_end_of_statement() && self.token != Token::Colon {
             return push_fault(block, place, Fault::new(Code::NotSupported, "nothing to print"));
         }
         let mut items = Vec::new();

@@ -81,7 +81,7 @@ fn ranges_are_lists() {
     }
     let result = world.try_run("LIST TO", &[Int(1), Int(1_000_000_000_000)]);
     assert!(matches!(result, Err(Failure::Memory(_))), "{result:?}");
-    assert_eq!(world.code("LIST TO", &[Int(1), Nil]), 17);
+    assert_eq!(world.code("LIST TO", &[Int(1), Nil]), 47);
 }
 
 #[test]

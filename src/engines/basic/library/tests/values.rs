@@ -84,7 +84,7 @@ fn random_numbers_keep_to_their_bounds_and_repeat() {
     assert_eq!(world.code("RND", &[Int(3), Int(3)]), 20);
     assert_eq!(world.code("RND", &[Int(9), Int(5)]), 20);
     assert_eq!(world.code("RND", &[Int(1), Int(2), Int(3)]), 34);
-    assert_eq!(world.code("RND", &[Nil]), 17);
+    assert_eq!(world.code("RND", &[Nil]), 47);
     assert_eq!(world.code("SRND", &[]), 14);
 }
 
@@ -96,13 +96,13 @@ fn characters_and_parts_of_texts() {
     assert_eq!(world.shown("ASC", &[hello]), "104");
     assert_eq!(world.shown("ASC", &[e]), "43459");
     assert_eq!(world.code("ASC", &[empty]), 47);
-    assert_eq!(world.code("ASC", &[Int(5)]), 18);
+    assert_eq!(world.code("ASC", &[Int(5)]), 47);
     assert_eq!(world.shown("CHR", &[Int(104)]), "\"h\"");
     assert_eq!(world.shown("CHR", &[Real(104.9)]), "\"h\"");
     assert_eq!(world.shown("CHR", &[Int(34)]), r#""\"""#);
     assert_eq!(world.shown("CHR", &[Int(43459)]), "\"é\"");
     assert_eq!(world.code("CHR", &[Int(-1)]), 20);
-    assert_eq!(world.code("CHR", &[hello]), 17);
+    assert_eq!(world.code("CHR", &[hello]), 47);
 
     assert_eq!(world.shown("LEFT", &[hello, Int(2)]), "\"he\"");
     assert_eq!(world.shown("LEFT", &[hello, Int(5)]), "\"hello\"");
@@ -120,8 +120,8 @@ fn characters_and_parts_of_texts() {
     for start in [-1, 5] {
         assert_eq!(world.code("MID", &[hello, Int(start), Int(1)]), 20);
     }
-    assert_eq!(world.code("LEFT", &[Int(5), Int(1)]), 18);
-    assert_eq!(world.code("LEFT", &[hello, hello]), 17);
+    assert_eq!(world.code("LEFT", &[Int(5), Int(1)]), 47);
+    assert_eq!(world.code("LEFT", &[hello, hello]), 47);
     assert_eq!(world.code("LEFT", &[hello]), 14);
     assert_eq!(world.code("MID", &[hello, Int(1)]), 14);
     assert_eq!(world.code("MID", &[hello, Int(1), Int(1), Int(1)]), 34);
@@ -238,11 +238,11 @@ fn surroundings() {
     let format = world.text("%Y|");
     let year = world.shown("NOW", &[format]);
     assert!(now.trim_matches('"').ends_with(year.trim_matches(['"', '|'])), "{now} {year}");
-    assert_eq!(world.code("NOW", &[Int(1)]), 18);
+    assert_eq!(world.code("NOW", &[Int(1)]), 47);
 
     assert_eq!(world.fault("RAISE", &[]).to_string(), "Code 68: Extended abort");
     let fault = world.fault("RAISE", &[Int(3)]);
     assert_eq!(fault.to_string(), "Code 68: Extended abort: code 3");
-    assert_eq!(world.code("RAISE", &[Nil]), 17);
+    assert_eq!(world.code("RAISE", &[Nil]), 47);
     assert_eq!(world.code("RAISE", &[Int(1), Int(2)]), 34);
 }

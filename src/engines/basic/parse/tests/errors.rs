@@ -89,7 +89,7 @@ fn expressions() {
 fn printing() {
     check(&[
         ("print", "!3"),
-        ("print : a = 1", "!3; A = 1"),
+        ("print : a = 1", "PRINT ; A = 1"),
         ("print 1, 2 3, 4", "PRINT 1 [2 AND !37]"),
         ("print \"a\" \"b\"", "PRINT \"a\" !32"),
         ("print 1 to 2", "PRINT 1 !32; !30"),
@@ -124,10 +124,10 @@ fn branches() {
         ("if a\nb = 1", "IF A {!39} ELSE {}; B = 1"),
         ("if a : b = 1 else c = 1", "IF A {!39} ELSE {C = 1}"),
         ("if then b = 1", "IF !14 {B = 1} ELSE {}"),
-        ("if a then\nb = 1", "IF A {B = 1} ELSE {}; !27"),
-        ("if a then", "IF A {} ELSE {}; !27"),
+        ("if a then\nb = 1", "IF A {B = 1} ELSE {!11}; !27"),
+        ("if a then", "IF A {} ELSE {!11}; !27"),
         ("if a then\nb = 1\nelse\nc = 1", "IF A {B = 1} ELSE {C = 1}; !27"),
-        ("if a then\nb = 1\nend if\nc = 1", "IF A {B = 1; !27; C = 1} ELSE {}; !27"),
+        ("if a then\nb = 1\nend if\nc = 1", "IF A {B = 1; !27; C = 1} ELSE {!11}; !27"),
         ("if a then\nelseif b\nc = 1\nendif", "IF A {} B {!39; C = 1} ELSE {}"),
         ("if a then\nelse\nelse\nb = 1\nendif", "IF A {} ELSE {!50; B = 1}"),
         ("if a then b = 1 2 else c = 1", "IF A {B = [1 AND !37]} ELSE {C = 1}"),
@@ -176,7 +176,7 @@ fn routines() {
         ("def f(1)\nenddef", "!53"),
         ("def f(a b)\nenddef", "!34"),
         ("def f(..., a)\nenddef", "!34"),
-        ("def f()\na = 1", "DEF F() {A = 1}; !11"),
+        ("def f()\na = 1", "!27; DEF F() {A = 1}"),
         ("def f()\nwhile a\nenddef\nb = 1", "DEF F() {WHILE A {!11}; !27}; B = 1"),
         ("def f()\ngoto a\ngosub a\nenddef", "DEF F() {!52; !52}"),
         ("def f()\nenddef\ndef F(x)\nenddef\na = 1", "DEF F() {}; !55; A = 1"),
@@ -201,14 +201,14 @@ fn classes() {
         ("class 5\nendclass", "!57"),
         ("class a(5)\nendclass", "!57"),
         ("class a(b\nendclass", "!34"),
-        ("class a\nendclass\nclass A\nendclass", "CLASS A() {}; !58"),
+        ("class a\nendclass\nclass A\nendclass", "load 58"),
         ("class a\nprint 1\nvar x = 1\nendclass", "CLASS A() {!56; X = 1}"),
         ("class a\nvar 5\nvar x 5\nvar me = 1\nendclass", "CLASS A() {!25; !38; !25}"),
         ("class a\nvar x = 1 2\nendclass", "CLASS A() {X = [1 AND !37]}"),
         ("class a\ndef m()\nenddef\ndef M()\nenddef\nendclass", "CLASS A() {DEF M() {}; !55}"),
         ("class a\nimport \"@x\"\nimport 5\nendclass", "CLASS A() {!56; !18}"),
-        ("class a\nvar x = 1", "CLASS A() {X = 1}; !11"),
-        ("class a\ndef m()\nendclass\nb = 1", "CLASS A() {DEF M() {}; !11}; B = 1"),
+        ("class a\nvar x = 1", "!27; CLASS A() {X = 1}"),
+        ("class a\ndef m()\nendclass\nb = 1", "!27; CLASS A() {DEF M() {}}; B = 1"),
     ]);
 }
 
@@ -219,7 +219,7 @@ fn what_is_found_when_a_text_is_loaded() {
     }
     check(&[
         ("a = 1\n' % in a comment and \"%\"\nb = \"%\"", "A = 1; B = \"%\""),
-        ("a = \"x\nb = 1", "load 15"),
+        ("a = \"x\nb = 1", "load 11"),
         ("def f()\ndef g()\nenddef\nenddef", "load 53"),
         ("class a\ndef m()\ndef g()\nenddef\nenddef\nendclass", "load 53"),
         ("class a\nclass b\nendclass\nendclass", "load 56"),

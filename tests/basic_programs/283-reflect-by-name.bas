@@ -1,0 +1,6 @@
+class point
+  var x = 4
+endclass
+r = reflect("Point")
+print r("X");
+print : print "a";

@@ -1,0 +1,4 @@
+print "never";
+a = 1
+class a
+endclass

@@ -1,0 +1,3 @@
+print "never";
+class a
+  var x = 1

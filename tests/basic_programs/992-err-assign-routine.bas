@@ -1,0 +1,4 @@
+def f()
+enddef
+print "before";
+f = 5

@@ -1,0 +1,4 @@
+class a
+endclass
+print "before";
+a = 5

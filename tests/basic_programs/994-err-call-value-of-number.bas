@@ -1,0 +1,3 @@
+x = 5
+print "before";
+f = call(x)

@@ -1,0 +1,3 @@
+print "before";
+if 0 then
+  print "never";

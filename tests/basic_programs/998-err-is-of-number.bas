@@ -1,0 +1,4 @@
+class a
+endclass
+print "before";
+print 5 is a;
