@@ -167,8 +167,8 @@ impl<T: Kept> Arena<T> {
         if self.unswept > 0 {
             return false;
         }
-        if self.slots.len() < self.slots.capacity() / 4 {
-            self.slots.shrink_to(self.slots.len() * 2);
+        if self.slots.len() < self.slots.capacity() / 2 {
+            self.slots.shrink_to(self.slots.len() + self.slots.len() / 4);
         }
         true
     }

@@ -19,7 +19,7 @@ use super::{
 use std::{cell::Cell, rc::Rc};
 
 /// No collection before so many bytes are new.
-const LEAST_NEW: usize = 256 << 10;
+const LEAST_NEW: usize = 128 << 10;
 
 /// All objects of one interpreter.
 #[derive(Default)]
