@@ -1,5 +1,5 @@
 //! What an idle context holds, counted beside a bare interpreter in the same run.
-#![cfg(all(feature = "lua", feature = "js"))]
+#![cfg(all(feature = "lua", feature = "js", feature = "basic"))]
 #![allow(
     missing_docs,
     unsafe_code,
@@ -42,6 +42,9 @@ static ALLOCATOR: Counting = Counting;
 const CONTEXTS: usize = 200;
 const MOST_OVERHEAD: usize = 8 << 10;
 
+/// What a context of BASIC may hold, with its interpreter, which is not to be had bare.
+const MOST_OF_BASIC: usize = 16 << 10;
+
 /// QuickJS takes small blocks from pages of 4 KiB, each for blocks of one size, so that a little more
 /// may begin a page or two. What scripts make next goes there.
 const BEGUN_PAGES: usize = 2 * (4 << 10);
@@ -62,7 +65,9 @@ fn each(
     local.block_on(&runtime, async {
         // What is allocated once per broker or worker is there before the count begins.
         let warm = broker.open(language).await.unwrap();
-        warm.eval::<()>("expose('warm', print)").await.unwrap();
+        let warm_up =
+            if language == "basic" { "expose(\"warm\", 1)" } else { "expose('warm', print)" };
+        warm.eval::<()>(warm_up).await.unwrap();
         let before = LIVE.load(Relaxed);
         let mut contexts = Vec::new();
         for _ in 0..CONTEXTS {
@@ -114,4 +119,13 @@ fn an_idle_javascript_context_is_little_more_than_a_bare_one() {
     let own = async |context: &Context| context.usage().await.unwrap().memory_bytes;
     let most = MOST_OVERHEAD + BEGUN_PAGES;
     assert_little_more("js", bare_each, most, each("js", "1", &own));
+}
+
+/// The same for BASIC, whose memory comes from Rust's allocator; it has no bare interpreter to be
+/// compared with. What it counts itself is in there.
+#[test]
+fn an_idle_basic_context_is_small() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let one = "def twice(x)\nreturn 2 * x\nenddef\ny = list(1, 2)\nreturn twice(y(0)) - 1";
+    assert_little_more("basic", 0, MOST_OF_BASIC, each("basic", one, &async |_| 0));
 }
