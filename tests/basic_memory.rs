@@ -18,7 +18,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Counts the live bytes of the whole process, and the most that there were.
@@ -347,5 +347,43 @@ fn a_collection_does_not_keep_others_from_their_cleanup() {
         }
         assert_eq!(collecting.await.unwrap().unwrap(), "stillthere");
         assert_eq!(context.call::<i64>("cleaned", ()).await.unwrap(), CALLS);
+    });
+}
+
+/// However long a collection takes, neighbours on the same worker get their turns in between.
+#[test]
+fn a_collection_of_a_large_heap_does_not_hold_its_worker() {
+    const COLLECTIONS: u32 = 5;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let limits = Limits::default().memory_bytes(256 * MIB).deadline(Duration::from_secs(300));
+        let limits = limits.slice(Duration::from_millis(1));
+        let broker = Broker::builder().limits(limits).workers(1).build().unwrap();
+        let (large, small) = (broker.open("basic").await.unwrap(), broker.open("basic").await.unwrap());
+        let fill = "def fill(n)\nfor i = 1 to n\npush(all, list(i, \"item \" + str(i)))\nnext\nreturn len(all)\nenddef";
+        large
+            .eval::<()>(&format!(
+                "all = list()\n{fill}\ndef collect(n)\nfor i = 1 to n\ngc()\nnext\nenddef
+                expose(fill)\nexpose(collect)"
+            ))
+            .await
+            .unwrap();
+        small.eval::<()>("def neighbour()\nreturn 1\nenddef\nexpose(neighbour)").await.unwrap();
+        assert_eq!(large.call::<i64>("fill", (400_000,)).await.unwrap(), 400_000);
+        assert!(used(&large).await > 48 * MIB, "{}", used(&large).await);
+        let collecting = tokio::spawn(large.call::<()>("collect", (COLLECTIONS,)).into_future());
+        let (mut longest, mut calls) = (Duration::ZERO, 0);
+        let start = Instant::now();
+        while !collecting.is_finished() {
+            let begin = Instant::now();
+            small.call::<i64>("neighbour", ()).await.unwrap();
+            longest = longest.max(begin.elapsed());
+            calls += 1;
+        }
+        println!("{COLLECTIONS} took {:?}, {calls} calls of the neighbour at most {longest:?}", start.elapsed());
+        collecting.await.unwrap().unwrap();
+        // One or two of them come between collections that are done in one go.
+        assert!(calls > 10 * COLLECTIONS, "{calls} calls");
     });
 }
