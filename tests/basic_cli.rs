@@ -78,7 +78,12 @@ fn assert_ran(ran: &Ran, code: i32, out: &str, err: &str) {
 fn stdout_of(child: &mut Child) -> mpsc::Receiver<u8> {
     let (sender, bytes) = mpsc::channel();
     let out = child.stdout.take().unwrap();
-    thread::spawn(move || out.bytes().map_while(Result::ok).try_for_each(|byte| sender.send(byte)));
+    thread::spawn(move || {
+        std::io::BufReader::new(out)
+            .bytes()
+            .map_while(Result::ok)
+            .try_for_each(|byte| sender.send(byte))
+    });
     bytes
 }
 

@@ -315,7 +315,7 @@ fn a_collection_does_not_keep_others_from_their_cleanup() {
     runtime.block_on(async {
         let limits = Limits::default().slice(Duration::from_micros(100));
         let broker = Broker::builder().limits(limits).workers(1);
-        let broker = broker.native_async("forever", || std::future::pending::<()>());
+        let broker = broker.native_async("forever", std::future::pending::<()>);
         let broker = broker.build().unwrap();
         let context = broker.open("basic").await.unwrap();
         context

@@ -224,11 +224,7 @@ async fn what_asks_for_too_much_is_an_error_and_the_context_goes_on() {
 // What nobody uses any more is given back, also what is in a circle.
 #[tokio::test]
 async fn garbage_is_given_back() {
-    // Functions that came back are released between two slices, so some thousand are held meanwhile.
-    let limits = Limits::default().memory_bytes(8 * MIB).deadline(TIMEOUT);
-    let broker = builder().limits(limits).build().unwrap();
-    let context = basic(&broker, "class c\n  var other = 0\nendclass").await;
-    for source in [
+    let garbage = [
         "l = list()\npush(l, l)",
         "d = dict()\nd(1) = d",
         "l = list()\nd = dict(1, l)\npush(l, d)",
@@ -241,10 +237,17 @@ async fn garbage_is_given_back() {
         "dim a(10)",
         "r = try(lambda () (raise(\"x\", list(1, 2, 3))))",
         "x = later(list(1, 2, 3))",
-        "x = id(lambda () (return i))",
-    ] {
-        let source = format!("for i = 1 to 50000\n{source}\nnext\nreturn 7");
-        assert_eq!(eval::<i64>(&context, &source).await, 7, "{source}");
+    ];
+    // Functions that came back are released between two slices, so thousands are held meanwhile.
+    let functions = ["x = id(lambda () (return i))"];
+    for (memory, sources) in [(2 * MIB, &garbage[..]), (16 * MIB, &functions)] {
+        let limits = Limits::default().memory_bytes(memory).deadline(TIMEOUT);
+        let broker = builder().limits(limits).build().unwrap();
+        let context = basic(&broker, "class c\n  var other = 0\nendclass").await;
+        for source in sources {
+            let source = format!("for i = 1 to 20000\n{source}\nnext\nreturn 7");
+            assert_eq!(eval::<i64>(&context, &source).await, 7, "{source}");
+        }
     }
 }
 

@@ -154,14 +154,10 @@ async fn a_mix_is_a_dict_with_keys_from_0() {
     assert_eq!(within(call).await.unwrap(), Value::map(keys));
     // A key past the list is none of it.
     mix.insert(2, "c");
-    let mix = match mix.into_parts() {
-        (_, array, mut pairs) => {
-            pairs.shift_remove(&Key::Int(1));
-            let mut mix = calog::Aggregate::list(array);
-            pairs.into_iter().for_each(|(key, value)| drop(mix.insert(key, value)));
-            mix
-        }
-    };
+    let (_, array, mut pairs) = mix.into_parts();
+    pairs.shift_remove(&Key::Int(1));
+    let mut mix = calog::Aggregate::list(array);
+    pairs.into_iter().for_each(|(key, value)| drop(mix.insert(key, value)));
     let back: Value = within(context.call("same", (mix,))).await.unwrap();
     assert_eq!(back.as_aggregate().unwrap().kind(), Kind::Map);
     assert_eq!(back.as_aggregate().unwrap().len(), 4);
