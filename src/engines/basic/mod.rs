@@ -215,7 +215,10 @@ impl State {
         let program = parse(&source.text);
         if source.wants_result {
             // Somebody who wants the value may write only an expression.
-            let is_call = |program: &Program| matches!(&program.body[..], [one] if matches!(one.kind, StatementKind::Call(_)));
+            let is_call = |program: &Program| match &program.body[..] {
+                [only] => matches!(only.kind, StatementKind::Call(_)),
+                _ => false,
+            };
             if program.as_ref().map_or(true, |program| is_call(program) || !is_sound(program))
                 && let Ok(expression) = parse(&format!("RETURN {}", source.text))
                 && expression.body.len() == 1
