@@ -234,9 +234,6 @@ impl Compiler<'_> {
                 let detail = format!("`{}` is a routine", name.written);
                 Err((Code::OpenBracketExpected, detail))
             }
-            Some(Variable::Global(_)) if self.names.classes.contains_key(&name.upper) => {
-                Err((Code::InvalidExpression, format!("`{}` is a class", name.written)))
-            }
             Some(variable) => {
                 let is_array = match variable {
                     Variable::Local(_) => self.scope().arrays.contains(&name.upper),

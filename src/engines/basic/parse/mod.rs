@@ -191,11 +191,15 @@ impl Parser<'_> {
         self.goes_on();
     }
 
+    /// Is this the main program, outside of all routines, lambdas and classes?
+    fn is_main(&self) -> bool {
+        !self.in_class && !self.context.routine
+    }
+
     /// A variable is mentioned, or a routine. What the main program knows as a variable it cannot
     /// define any more.
     fn mention(&mut self, name: &Name) {
-        let is_main = !self.in_class && !self.context.routine;
-        if is_main && !self.routines.contains(&name.upper) {
+        if self.is_main() && !self.routines.contains(&name.upper) {
             self.mentioned.insert(Rc::clone(&name.upper));
         }
     }

@@ -82,6 +82,12 @@ impl Parser<'_> {
             _ if &*name.upper == "ME" => {
                 self.fault(Fault::new(Code::Reserved, "`ME` is the object"), at, block)
             }
+            Token::Operator(Binary::Equal)
+                if self.is_main() && self.classes.contains(&name.upper) =>
+            {
+                let detail = format!("`{}` is a class", name.written);
+                self.fault(Fault::new(Code::InvalidExpression, detail), at, block)
+            }
             Token::Operator(Binary::Equal) => self.assignment(Target::Name(name), at, block),
             _ => {
                 let after = format!("after `{}`", name.written);
