@@ -250,8 +250,8 @@ pub(super) enum Op {
         count: u16,
         routine: u32,
     },
-    /// A call of what is in `callee`, or an element of it, unless it must be a `call`. What was never
-    /// assigned is looked for outside by its `name`.
+    /// A call of what is in `callee`, or an element of it, unless it must be a `call`. What was
+    /// never assigned is looked for outside by its `name`.
     Apply {
         d: Register,
         count: u16,

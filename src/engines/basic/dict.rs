@@ -52,8 +52,8 @@ enum Wanted<'a> {
     Other(Plain),
 }
 
-/// Hashes with a key that nobody knows, so that nobody can write keys that collide. The standard one
-/// does as well, and takes several times as long for what is short.
+/// Hashes with a key that nobody knows, so that nobody can write keys that collide. The standard
+/// one does as well, and takes several times as long for what is short.
 #[derive(Clone)]
 pub(super) struct Keyed {
     start: u64,

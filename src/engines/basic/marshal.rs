@@ -39,8 +39,8 @@ impl Crossing<'_> {
     /// The value outside, by copy.
     ///
     /// # Errors
-    /// `unrepresentable` for what has no counterpart, `range` if it is nested too deep or too large,
-    /// `memory` if too many functions have left the context.
+    /// `unrepresentable` for what has no counterpart, `range` if it is nested too deep or too
+    /// large, `memory` if too many functions have left the context.
     pub(super) fn leave(&mut self, value: Value) -> Result<outside::Value> {
         self.leaving().value(value)
     }
@@ -129,8 +129,8 @@ impl Crossing<'_> {
 ///
 /// # Errors
 /// `range` if it is nested too deep or too large, `unsupported` if a function in it belongs to
-/// another broker, `unrepresentable` if a pair of a mix has the key of an element (then, if the call
-/// is lenient, the pair replaces the element).
+/// another broker, `unrepresentable` if a pair of a mix has the key of an element (then, if the
+/// call is lenient, the pair replaces the element).
 pub(super) fn check(scope: &dyn Scope, value: &outside::Value) -> Result<()> {
     scope.check_value(value, |aggregate| check_parts(scope, aggregate))
 }

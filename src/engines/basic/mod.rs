@@ -1,9 +1,9 @@
 //! BASIC, in the dialect of MY-BASIC: an interpreter of our own, in safe Rust.
 //!
 //! A text is parsed to a tree (`parse/`, `syntax.rs`), compiled to operations on registers
-//! (`compile/`, `code.rs`) and run by a machine (`machine/`) that keeps its frames itself. Each call
-//! has a fiber, on which the machine is entered and left again: it is left to wait, and when it has
-//! run for a while.
+//! (`compile/`, `code.rs`) and run by a machine (`machine/`) that keeps its frames itself. Each
+//! call has a fiber, on which the machine is entered and left again: it is left to wait, and when
+//! it has run for a while.
 
 mod arena;
 mod border;
@@ -181,7 +181,8 @@ impl State {
         Ok(machine)
     }
 
-    /// A call that is given up while another one is in the middle of an operation has to do without.
+    /// A call that is given up while another one is in the middle of an operation has to do
+    /// without.
     fn borrow(&self) -> Result<RefMut<'_, Machine>> {
         self.machine.try_borrow_mut().map_err(|_| fiber::cancelled())
     }

@@ -247,8 +247,8 @@ impl fmt::Display for Number {
 }
 
 fn write_real(real: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    // One digit, a point, five digits, `e` and the exponent: this rounds as C does, and the exponent
-    // is that of what comes out.
+    // One digit, a point, five digits, `e` and the exponent: this rounds as C does, and the
+    // exponent is that of what comes out.
     let mut exact = [0; 16];
     let mut rest = &mut exact[..];
     write!(rest, "{:.5e}", real.abs()).map_err(|_| fmt::Error)?;

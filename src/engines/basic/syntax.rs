@@ -1,7 +1,8 @@
 //! What a program is, once it is parsed.
 //!
-//! The dialect finds most mistakes when a statement runs, not when the text is loaded. So what cannot
-//! be parsed is part of the tree: a malformed statement or expression fails when it is reached.
+//! The dialect finds most mistakes when a statement runs, not when the text is loaded. So what
+//! cannot be parsed is part of the tree: a malformed statement or expression fails when it is
+//! reached.
 //!
 //! The parser bounds how deep a tree is, so it may be walked by recursion.
 
@@ -52,8 +53,8 @@ pub(super) struct Program {
     /// The text itself and the files that it imports, in the order in which they were met: what
     /// traces call them.
     pub(super) files: Vec<Rc<str>>,
-    /// It ends in the middle of a block, a routine, a class or a list of arguments: more of it could
-    /// make it complete.
+    /// It ends in the middle of a block, a routine, a class or a list of arguments: more of it
+    /// could make it complete.
     pub(super) incomplete: bool,
 }
 
@@ -74,7 +75,8 @@ pub(super) enum StatementKind {
         target: Target,
         value: Expr,
     },
-    /// `DIM name(size, ...)`. A size is a literal or a variable. Several names are several statements.
+    /// `DIM name(size, ...)`. A size is a literal or a variable. Several names are several
+    /// statements.
     Dim {
         name: Name,
         sizes: Vec<Expr>,
@@ -107,8 +109,8 @@ pub(super) enum StatementKind {
         body: Block,
         until: Expr,
     },
-    /// `NEXT [variable]` in the middle of a body: goes on with the innermost FOR, or with that of the
-    /// variable.
+    /// `NEXT [variable]` in the middle of a body: goes on with the innermost FOR, or with that of
+    /// the variable.
     Next(Option<Name>),
     /// Leaves the innermost loop.
     Exit,
@@ -200,7 +202,8 @@ pub(super) enum ExprKind {
     /// `...`: takes the next of the arguments that are left; as the last argument of a call, all of
     /// them.
     Rest,
-    /// `name(args)`: a call or an element. `call`: it was written `CALL name(args)`, so it is a call.
+    /// `name(args)`: a call or an element. `call`: it was written `CALL name(args)`, so it is a
+    /// call.
     Apply {
         callee: Name,
         args: Vec<Expr>,

@@ -1,7 +1,7 @@
 //! Strings: bytes that are UTF-8 as a rule, counted and cut by code points.
 //!
-//! What comes from other languages may be no UTF-8: each byte that belongs to no code point counts as
-//! one of its own.
+//! What comes from other languages may be no UTF-8: each byte that belongs to no code point counts
+//! as one of its own.
 
 use super::fault::Code;
 

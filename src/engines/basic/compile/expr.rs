@@ -248,8 +248,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Of a name with dots that begins with a variable: a register with the object that has the last
-    /// part, and that part. `assign`: the variable is taken for one even if it is new.
+    /// Of a name with dots that begins with a variable: a register with the object that has the
+    /// last part, and that part. `assign`: the variable is taken for one even if it is new.
     pub(super) fn dotted(&mut self, name: &Name, assign: bool) -> Option<(Register, u32)> {
         let (path, last) = name.upper.rsplit_once('.')?;
         let root = first(path);

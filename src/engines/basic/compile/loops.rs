@@ -26,7 +26,8 @@ impl Compiler<'_> {
         self.scope().land(&ends);
     }
 
-    /// `FOR variable = from TO to STEP step`: the limit and the step are computed before each round.
+    /// `FOR variable = from TO to STEP step`: the limit and the step are computed before each
+    /// round.
     pub(super) fn count(
         &mut self,
         name: &Name,

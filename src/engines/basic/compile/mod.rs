@@ -1,7 +1,7 @@
 //! From the tree of a program to what the machine runs.
 //!
-//! Where a variable lives is decided here. What the main program assigns or mentions is global. In a
-//! routine, a name is, in this order: a parameter, a member of its class, a global variable that
+//! Where a variable lives is decided here. What the main program assigns or mentions is global. In
+//! a routine, a name is, in this order: a parameter, a member of its class, a global variable that
 //! stood *above it in the text*, or a local variable, if the routine assigns to it; else it is
 //! looked for outside of the program. A lambda sees the variables of what is around it.
 
@@ -358,7 +358,8 @@ impl Compiler<'_> {
             self.emit(Op::ReturnSub { from: d, wanted: value.is_some() });
             return;
         }
-        // The variables of the loops around us get back what they had, also the one that is given back.
+        // The variables of the loops around us get back what they had, also the one that is given
+        // back.
         let is_in_loop = !self.scope().loops.is_empty();
         let from = value.map(|value| {
             if !is_in_loop {

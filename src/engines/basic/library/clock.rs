@@ -191,7 +191,8 @@ impl Moment {
     /// The week by ISO 8601, and the year that it belongs to: that of its Thursday.
     fn iso_week(&self) -> (u64, u64) {
         let weekday = (self.weekday + 6) % 7;
-        // The Thursday of this week, as a day of this year, a year later so that it is not negative.
+        // The Thursday of this week, as a day of this year, a year later so that it is not
+        // negative.
         let thursday = self.day_of_year + 3 + days_of_year(self.year - 1) - weekday;
         let before = days_of_year(self.year - 1);
         if thursday < before {

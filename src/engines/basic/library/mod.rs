@@ -1,8 +1,9 @@
 //! The functions of the library that need nothing but their arguments and the heap.
 //!
-//! What calls the program, or needs its frames, is the machine's: overrides by classes, `TO_STRING`,
-//! objects that are keys by their `HASH`, the class that `NEW` has the name of, `TRACE`, `GC`. Each function asks for memory before
-//! it changes anything, so it can be begun again after a collection.
+//! What calls the program, or needs its frames, is the machine's: overrides by classes,
+//! `TO_STRING`, objects that are keys by their `HASH`, the class that `NEW` has the name of,
+//! `TRACE`, `GC`. Each function asks for memory before it changes anything, so it can be begun
+//! again after a collection.
 
 mod clock;
 pub(super) mod collections;

@@ -17,8 +17,8 @@ use crate::engines::basic::{
 use std::rc::Rc;
 
 impl Machine {
-    /// Calls `callee` with the arguments behind the place `at`, or reads an element of it, unless it
-    /// must be a call. `name` is what the program calls it.
+    /// Calls `callee` with the arguments behind the place `at`, or reads an element of it, unless
+    /// it must be a call. `name` is what the program calls it.
     pub(super) fn apply(
         &mut self,
         run: &mut Run,
@@ -135,7 +135,8 @@ impl Machine {
                 format!("a value of type {kind} without `{name}` is nothing to go through");
             return Err(Fault::new(Code::IterableExpected, detail).into());
         };
-        // Its frame must not lie on registers of the one that asks, and the place may be any of them.
+        // Its frame must not lie on registers of the one that asks, and the place may be any of
+        // them.
         let top = run.frames.last().map_or(at, |frame| frame.base + frame.proto.registers);
         self.push(run, method, None, object, top.max(at), 0)?;
         if let Some(frame) = run.frames.last_mut() {

@@ -120,8 +120,8 @@ impl Machine {
         }
     }
 
-    /// The member that a name with dots is, if it begins with a global variable that holds an object:
-    /// one that was not known where the name was compiled.
+    /// The member that a name with dots is, if it begins with a global variable that holds an
+    /// object: one that was not known where the name was compiled.
     fn path(&mut self, upper: &str) -> Result<Option<Value>, Failure> {
         let mut parts = upper.split('.');
         let Some(root) = parts.next().and_then(|root| self.names.globals.find(root)) else {

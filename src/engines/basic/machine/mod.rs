@@ -1,8 +1,8 @@
 //! What runs a program: operations on registers, in frames of its own, so that no call of the
 //! program is one of the native stack.
 //!
-//! The machine never waits. What has to be waited for leaves it as an [`Outcome::Wait`], and it goes
-//! on when the result is there; in between, other calls may use it.
+//! The machine never waits. What has to be waited for leaves it as an [`Outcome::Wait`], and it
+//! goes on when the result is there; in between, other calls may use it.
 
 mod apply;
 mod compare;

@@ -91,8 +91,8 @@ pub(super) enum Then {
 }
 
 impl Run {
-    /// Tells `mark` each value that it holds. The registers of the innermost frame need not reach as
-    /// far as those of another one. Above all of them lies only what earlier frames have left.
+    /// Tells `mark` each value that it holds. The registers of the innermost frame need not reach
+    /// as far as those of another one. Above all of them lies only what earlier frames have left.
     pub(in crate::engines::basic) fn each(&self, round: u32, mark: &mut dyn FnMut(Value)) {
         let tops = self.frames.iter().map(|frame| frame.base + frame.proto.registers);
         let top = tops.max().unwrap_or(0).max(self.spread).min(self.stack.len());

@@ -13,8 +13,8 @@ use crate::engines::basic::{
 impl Machine {
     /// Runs operations until the call ends, waits, has run for a while, or fails.
     ///
-    /// What programs do most is done here, and the rest is [elsewhere](Self::rare): a loop that fits
-    /// into the registers of the processor is half as long again as fast.
+    /// What programs do most is done here, and the rest is [elsewhere](Self::rare): a loop that
+    /// fits into the registers of the processor is half as long again as fast.
     pub(super) fn steps(&mut self, run: &mut Run) -> Result<Outcome, Failure> {
         'frames: loop {
             let Some(frame) = run.frames.last() else { return Ok(Outcome::Done(Value::Nil)) };
@@ -23,8 +23,8 @@ impl Machine {
             let code = &proto.code[..];
             let registers = &mut run.stack[base..base + proto.registers];
 
-            /// A register. Values are looked at where they are: to copy one that was just written in two
-            /// parts takes the processor longer than to read a part.
+            /// A register. Values are looked at where they are: to copy one that was just written
+            /// in two parts takes the processor longer than to read a part.
             macro_rules! r {
                 ($register:expr) => {
                     registers[usize::from($register)]

@@ -245,8 +245,8 @@ impl Parser<'_> {
         ExprKind::Library { function, args }
     }
 
-    /// Arguments or indices from their open bracket on. In a range two of them may have `TO` between
-    /// them.
+    /// Arguments or indices from their open bracket on. In a range two of them may have `TO`
+    /// between them.
     pub(super) fn arguments(&mut self, range: bool) -> Vec<Expr> {
         self.advance();
         self.bracketed(|parser| {

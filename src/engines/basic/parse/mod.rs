@@ -2,8 +2,8 @@
 //!
 //! What is wrong becomes a malformed node in the place where the dialect would stumble over it, and
 //! the parser goes on behind the statement. Only what the dialect itself finds when it loads a text
-//! fails at once. So does a text that is nested deeper than [`MOST_NESTED`], because here and in what
-//! walks the tree nesting is recursion.
+//! fails at once. So does a text that is nested deeper than [`MOST_NESTED`], because here and in
+//! what walks the tree nesting is recursion.
 
 mod control;
 mod expr;
@@ -20,8 +20,8 @@ use super::{
 };
 use std::{collections::HashSet, mem, rc::Rc};
 
-/// How deep brackets, calls, lambdas and blocks may be nested, all together. People stay below 20; at
-/// 200 parsing takes a fraction of a fiber's stack.
+/// How deep brackets, calls, lambdas and blocks may be nested, all together. People stay below 20;
+/// at 200 parsing takes a fraction of a fiber's stack.
 pub(super) const MOST_NESTED: usize = 200;
 
 /// How deep lambdas may be nested. The compiler looks through what is in a lambda for each that is
@@ -236,8 +236,8 @@ impl Parser<'_> {
         Expr { place, kind: ExprKind::Malformed(fault) }
     }
 
-    /// Goes on to what may follow an expression that went wrong. Brackets that end on the way are no
-    /// longer open.
+    /// Goes on to what may follow an expression that went wrong. Brackets that end on the way are
+    /// no longer open.
     fn skip(&mut self) {
         let mut depth = self.context.brackets;
         loop {

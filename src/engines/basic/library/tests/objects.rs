@@ -8,7 +8,8 @@ use crate::engines::basic::{
 };
 use std::rc::Rc;
 
-/// An object with the fields X, Y (both of another class, which Y overrides), L and D, and a method M.
+/// An object with the fields X, Y (both of another class, which Y overrides), L and D, and a method
+/// M.
 fn object(world: &mut World, fields: Vec<Value>) -> Ref<Object> {
     let mut shape = Shape::default();
     let method = Member::Method(Rc::new(Proto::default()));
