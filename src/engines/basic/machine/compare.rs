@@ -82,7 +82,8 @@ impl Machine {
     pub(super) fn negate(a: Value) -> Value {
         match a {
             Value::Int(int) => Number::Int(int).negate().into(),
-            Value::Real(real) => crate::engines::basic::number::collapse(-real).into(),
+            // Only two operands make an INTEGER of REALs.
+            Value::Real(real) => Value::Real(-real),
             other => other,
         }
     }
