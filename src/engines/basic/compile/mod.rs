@@ -448,11 +448,18 @@ impl Compiler<'_> {
                 Member::Field { name, value, place } => {
                     self.scope().place = *place;
                     let register = self.scope().temp();
+                    // A lambda outlives the registers, so it does not see them.
+                    let is_blind = value.as_ref().is_some_and(walk::has_lambda);
+                    let seen = is_blind.then(|| std::mem::take(&mut self.scope().locals));
                     match value {
                         Some(value) => self.expr_into(value, register),
                         None => self.default_into(&name.upper, register),
                     }
+                    self.scope().locals.extend(seen.into_iter().flatten());
                     fields.push(self.names.symbols.number(&name.upper));
+                    // The values of further fields may mention it.
+                    let field = Local { register, shared: false };
+                    self.scope().locals.insert(name.upper.clone(), field);
                 }
                 Member::Method(routine) => {
                     let Some(name) = &routine.name else { continue };
@@ -468,6 +475,7 @@ impl Compiler<'_> {
             }
         }
         let scope = self.scope();
+        scope.locals.clear();
         scope.place = place;
         let definition = u32::try_from(scope.proto.classes.len()).unwrap_or(u32::MAX);
         let name = class.name.upper.clone();

@@ -31,6 +31,13 @@ pub(super) fn captured(body: &Block, names: &mut HashSet<Rc<str>>) -> bool {
     found
 }
 
+/// Is there a lambda in `expr`?
+pub(super) fn has_lambda(expr: &Expr) -> bool {
+    let mut found = false;
+    inner(expr, &mut |expr| found |= matches!(expr.kind, ExprKind::Lambda(_)));
+    found
+}
+
 fn mentioned(lambda: &Routine, names: &mut HashSet<Rc<str>>) {
     fn add(name: &Name, names: &mut HashSet<Rc<str>>) {
         let name = first(&name.upper);

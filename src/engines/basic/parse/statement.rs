@@ -112,7 +112,8 @@ impl Parser<'_> {
     /// A statement that begins with `word`, behind it. Tells whether it is a call.
     fn word_statement(&mut self, word: Word, place: Place, block: &mut Block) -> bool {
         match word {
-            Word::Let => return self.let_statement(place, block),
+            // Outside of a class, VAR is another word for LET.
+            Word::Let | Word::Var => return self.let_statement(word, place, block),
             Word::Dim => self.dim(block),
             Word::If => self.if_statement(place, block),
             Word::For => self.for_statement(place, block),
@@ -150,13 +151,14 @@ impl Parser<'_> {
         false
     }
 
-    fn let_statement(&mut self, place: Place, block: &mut Block) -> bool {
+    fn let_statement(&mut self, word: Word, place: Place, block: &mut Block) -> bool {
         if let Token::Name(name) = &self.token {
             let name = name.clone();
             self.advance();
             return self.named_statement(name, false, place, block);
         }
-        let fault = self.expected(Code::Reserved, "a variable after `LET`");
+        let what = format!("a variable after `{}`", word.name());
+        let fault = self.expected(Code::Reserved, &what);
         self.fault(fault, place, block)
     }
 
@@ -330,7 +332,6 @@ fn stray(word: Word) -> Fault {
     let (code, detail) = match word {
         Word::True | Word::False => (Code::Reserved, "is a value"),
         Word::Nil | Word::Not => (Code::InvalidExpression, "does not begin a statement"),
-        Word::Var => (Code::ClassExpected, "outside of a class"),
         Word::EndDef => (Code::NoReturnPoint, "without `DEF`"),
         Word::Exit => (Code::WrongFunction, "outside of a loop"),
         _ => (Code::WrongFunction, "without what it belongs to"),

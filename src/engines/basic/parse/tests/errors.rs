@@ -30,7 +30,7 @@ fn statements_that_begin_wrong() {
         ("endif: a = 1", "!50; A = 1"),
         ("wend\nuntil a\nnext\nexit\nendclass", "!50; !50; !50; !50; !50"),
         ("enddef", "!29"),
-        ("var x = 1", "!57"),
+        ("var x", "!38"),
         ("if a then b = 1\nelseif c then\nd = 1", "IF A {B = 1} ELSE {}; !50; D = 1"),
     ]);
 }
