@@ -19,7 +19,9 @@ impl Parser<'_> {
         (self.context.brackets, self.context.operators) = (0, 0);
         let calls = match self.advance() {
             Token::Name(name) => self.named_statement(name, first, place, block),
-            token @ (Token::Word(_) | Token::Library(_)) if self.assigns() => {
+            token @ (Token::Word(_) | Token::Library(_))
+                if self.assigns() && !token.is(Word::For) =>
+            {
                 let fault =
                     Fault::new(Code::Reserved, format!("{token} is a word of the language"));
                 self.fault(fault, place, block)
@@ -143,6 +145,8 @@ impl Parser<'_> {
             }
             Word::Def => self.def(place, block),
             Word::Class => self.class(place, block),
+            // These the dialect finds when it loads the text.
+            Word::EndDef | Word::EndClass => self.fail(stray(word), place),
             word => {
                 let fault = stray(word);
                 self.fault(fault, place, block);
@@ -332,7 +336,8 @@ fn stray(word: Word) -> Fault {
     let (code, detail) = match word {
         Word::True | Word::False => (Code::Reserved, "is a value"),
         Word::Nil | Word::Not => (Code::InvalidExpression, "does not begin a statement"),
-        Word::EndDef => (Code::NoReturnPoint, "without `DEF`"),
+        Word::EndDef => (Code::InvalidRoutine, "without `DEF`"),
+        Word::EndClass => (Code::InvalidClass, "without `CLASS`"),
         Word::Exit => (Code::WrongFunction, "outside of a loop"),
         _ => (Code::WrongFunction, "without what it belongs to"),
     };

@@ -28,8 +28,10 @@ fn statements_that_begin_wrong() {
         ("elseif a then b = 1\nc = 1", "!50; C = 1"),
         ("else b = 1\nc = 1", "!50; C = 1"),
         ("endif: a = 1", "!50; A = 1"),
-        ("wend\nuntil a\nnext\nexit\nendclass", "!50; !50; !50; !50; !50"),
-        ("enddef", "!29"),
+        ("wend\nuntil a\nnext\nexit", "!50; !50; !50; !50"),
+        ("for = 1", "!45; !27"),
+        ("a = 1\nenddef", "load 53"),
+        ("a = 1\nendclass", "load 56"),
         ("var x", "!38"),
         ("if a then b = 1\nelseif c then\nd = 1", "IF A {B = 1} ELSE {}; !50; D = 1"),
     ]);
