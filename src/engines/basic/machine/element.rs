@@ -100,13 +100,14 @@ impl Machine {
     /// Where an element of an array lies.
     fn array_index(&self, array: Ref<Array>, indices: &[Value]) -> Result<usize, Fault> {
         let sizes = &self.heap.array(array).sizes;
-        if indices.len() != sizes.len() {
+        if indices.len() > sizes.len() {
             let detail = format!("the array has {} indices, not {}", sizes.len(), indices.len());
-            // As the reference has it: too few leave a bracket that is too early, or too many.
-            return Err(Fault::new(Code::OutOfBound, detail));
+            return Err(Fault::new(Code::TooManyDimensions, detail));
         }
         let mut at = 0;
-        for (index, size) in indices.iter().zip(sizes) {
+        // Those that are left out are 0.
+        let indices = indices.iter().chain(std::iter::repeat(&Value::Int(0)));
+        for (index, size) in indices.zip(sizes) {
             let Value::Int(index) = index else {
                 let kind = self.heap.type_of(*index).name();
                 let detail = format!("the index of an array is an INTEGER, not {kind}");

@@ -26,7 +26,10 @@ impl Parser<'_> {
 
     /// Goes over the `last` word of a routine or a class, which must be there.
     fn must_end(&mut self, last: Word) {
-        if !self.take_word(last) {
+        if self.token.is(Word::EndClass) && last == Word::EndDef {
+            let fault = self.expected(Code::InvalidRoutine, "`ENDDEF`");
+            self.fail(fault, self.place);
+        } else if !self.take_word(last) {
             let fault = self.expected(Code::Incomplete, &format!("`{}`", last.name()));
             self.endless.get_or_insert((fault, self.place));
         }
