@@ -395,8 +395,12 @@ impl Compiler<'_> {
         let mut scope = Scope::new(kind, name, file);
         scope.members = members;
         scope.place = routine.place;
-        scope.parameters(routine);
+        let twice = scope.parameters(routine);
         self.scopes.push(scope);
+        if let Some(parameter) = twice {
+            let detail = format!("the parameter `{}` is there twice", parameter.written);
+            self.fail(Code::DuplicateIdentifier, detail);
+        }
         for name in walk::assigned(&routine.body) {
             // What can be seen already is assigned there.
             if self.resolve(&name).is_none() {
@@ -537,6 +541,9 @@ fn done(scope: Scope, heap: &Heap) -> Proto {
             kind: proto.kind,
             name: proto.name,
             file: proto.file,
+            // It fails with that, whatever the arguments are.
+            rest: true,
+            registers: 2,
             ..Proto::default()
         };
     }

@@ -5,7 +5,7 @@ use crate::engines::basic::{
     code::{Kind, Op, Proto, Register, Shared},
     fault::Fault,
     names::Members,
-    syntax::{Place, Routine},
+    syntax::{Name, Place, Routine},
     value::Value,
 };
 use std::{
@@ -160,8 +160,8 @@ impl Scope {
         constant
     }
 
-    /// Gives the parameters of `routine` their registers.
-    pub(super) fn parameters(&mut self, routine: &Routine) {
+    /// Gives the parameters of `routine` their registers, and tells a name that is there twice.
+    pub(super) fn parameters<'a>(&mut self, routine: &'a Routine) -> Option<&'a Name> {
         let has_lambdas = walk::captured(&routine.body, &mut self.captured);
         if self.members.is_some() && has_lambdas {
             self.captured.insert("ME".into());
@@ -169,14 +169,20 @@ impl Scope {
         if self.members.is_some() {
             self.locals.insert("ME".into(), Local { register: 0, shared: false });
         }
+        let mut twice = None;
         for parameter in &routine.parameters {
             self.proto.parameters.push(parameter.upper.ends_with('$'));
-            self.declare(&parameter.upper);
+            // Each has a register, whatever it is called: that is where its argument comes.
+            let local = Local { register: self.temp(), shared: false };
+            if self.locals.insert(parameter.upper.clone(), local).is_some() {
+                twice = Some(parameter);
+            }
         }
         if routine.rest {
             self.proto.rest = true;
             self.rest = Some(self.temp());
         }
+        twice
     }
 
     /// Gives a local variable its register.
