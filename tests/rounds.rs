@@ -7,7 +7,7 @@
 
 mod js_support;
 
-use calog::{Broker, Call, Context, Error, ErrorKind, Rest, Result, Value};
+use calog::{Broker, Call, Context, Error, ErrorKind, Limits, Rest, Result, Value};
 use futures::future::{Either, join_all, select, try_join_all};
 use js_support::*;
 use std::{
@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 use tokio::task::yield_now;
 
@@ -187,8 +188,11 @@ async fn contexts() -> (Broker, Vec<Context>, Arc<AtomicI64>) {
             yield_now().await;
         }
     };
+    // No script is preempted: one of JavaScript that is given up just then ends without its `finally`.
+    let slice = Duration::from_secs(60);
     let broker = builder()
         .workers(2)
+        .limits(Limits::default().slice(slice))
         .native("enter", move || enter.fetch_add(1, SeqCst))
         .native("leave", move |_: Rest<Value>| leave.fetch_sub(1, SeqCst))
         .native_async("wait", move |steps: u64, v: i64| async move {
