@@ -10,7 +10,7 @@ use crate::{
     host::Stage,
     run::TIMEOUT,
 };
-use calog::{Broker, Result, Value};
+use calog::{Broker, Limits, Result, Value};
 use futures::future::join_all;
 use proptest::{collection::vec, option, prelude::*};
 use std::{
@@ -254,9 +254,13 @@ async fn play_all(players: &[PathBuf], plays: &[Play]) -> Result<(), String> {
     let lines = printed.clone();
     let failures = Arc::new(Mutex::new(Vec::new()));
     let failed = failures.clone();
+    // A script of JavaScript that is given up while it is preempted ends without its handlers, so
+    // none is preempted here.
+    let limits = Limits::default().slice(TIMEOUT);
     let broker = stage
         .natives(Broker::builder())
         .workers(2)
+        .limits(limits)
         .output(move |_, line| {
             lines.lock().unwrap().push(String::from_utf8_lossy(line).into_owned());
         })
