@@ -370,7 +370,9 @@ async fn calls_from_the_host_enter_one_after_another_in_order() {
 // What a call leaves to be done at once is done before whatever comes after it.
 #[tokio::test]
 async fn jobs_of_a_call_run_before_the_next_call() {
-    let broker = builder().build().unwrap();
+    // As long as the slice lasts: one that is over between the two lets a queued call in.
+    let slice = Duration::from_secs(60);
+    let broker = builder().limits(Limits::default().slice(slice)).build().unwrap();
     let source = "globalThis.n = 0;
                   const soon = () => { Promise.resolve().then(() => { n++; }); return n; };
                   expose('leaves', soon);
