@@ -92,10 +92,7 @@ impl Machine {
         count: usize,
     ) -> Result<Flow, Failure> {
         let Value::Object(of) = object else {
-            let kind = self.heap.type_of(object).name();
-            let name = self.names.symbols.name(member);
-            let detail = format!("a value of type {kind} has no `{name}`");
-            return Err(Fault::new(Code::InvalidIdentifier, detail).into());
+            return Err(self.no_object(Code::InvalidIdentifier, object, member).into());
         };
         let shape = &self.heap.object(of).shape;
         match shape.members.get(&member) {
@@ -135,24 +132,29 @@ impl Machine {
                 format!("a value of type {kind} without `{name}` is nothing to go through");
             return Err(Fault::new(Code::IterableExpected, detail).into());
         };
-        // Its frame must not lie on registers of the one that asks, and the place may be any of
-        // them.
-        let top = run.frames.last().map_or(at, |frame| frame.base + frame.proto.registers);
-        self.push(run, method, None, object, top.max(at), 0)?;
-        if let Some(frame) = run.frames.last_mut() {
-            frame.then = Then::Place(at);
-        }
-        Ok(Flow::Enter)
+        self.call_above(run, method, object, at, Then::Place(at))
     }
 
     /// Has an object say its text, for the place `at`.
     pub(super) fn say(&mut self, run: &mut Run, object: Value, at: usize) -> Result<Flow, Failure> {
-        // Its frame must not lie on registers of the one that asks.
-        let top = run.frames.last().map_or(at, |frame| frame.base + frame.proto.registers);
         let Some(method) = self.method(object, "TO_STRING") else { return Ok(Flow::Next) };
+        self.call_above(run, method, object, at, Then::Text(at))
+    }
+
+    /// Calls a method without arguments whose result goes to the place `at`, which may be any
+    /// register of the one that asks: so the frame must not lie on those.
+    fn call_above(
+        &mut self,
+        run: &mut Run,
+        method: Rc<Proto>,
+        object: Value,
+        at: usize,
+        then: Then,
+    ) -> Result<Flow, Failure> {
+        let top = run.frames.last().map_or(at, |frame| frame.base + frame.proto.registers);
         self.push(run, method, None, object, top.max(at), 0)?;
         if let Some(frame) = run.frames.last_mut() {
-            frame.then = Then::Text(at);
+            frame.then = then;
         }
         Ok(Flow::Enter)
     }
@@ -265,7 +267,6 @@ impl Machine {
         self.heap.reserve(items.len() * size_of::<Value>())?;
         if run.stack.len() < top {
             run.stack.resize(top, Value::Nil);
-            run.recount();
         }
         // The list has the next one at its end.
         for (slot, item) in run.stack[at..top].iter_mut().zip(items.iter().rev()) {

@@ -30,10 +30,7 @@ impl Machine {
                 self.heap.list(list).items.get(usize::try_from(index).ok()?).copied()
             }
             (Value::Dict(_), Value::Object(_)) => None,
-            (Value::Dict(dict), key) => {
-                let entries = &self.heap.dict(dict).entries;
-                Some(entries.get(&self.heap, key).unwrap_or(Value::Unknown))
-            }
+            (Value::Dict(dict), key) => Some(collections::get_item(&self.heap, dict, key)),
             _ => None,
         }
     }

@@ -23,7 +23,6 @@ use std::rc::Rc;
 const AFTER_FAILURE: usize = 3;
 
 /// The frames that the machine itself puts between others.
-#[derive(Default)]
 pub(super) struct Guards {
     /// A call from outside.
     pub(super) call: Rc<Proto>,
@@ -150,7 +149,7 @@ impl Machine {
             }
             other => other,
         };
-        let mut failure = match failure {
+        let failure = match failure {
             Failure::Fault(fault) => Failure::Traced(fault.error().called_from(Self::trace(run))),
             Failure::Error(error) => Failure::Traced(error.called_from(Self::trace(run))),
             other => other,
@@ -180,9 +179,6 @@ impl Machine {
         }
         if let Failure::Ended = failure {
             return Ok(Some(Value::Nil));
-        }
-        if let Failure::Memory(_) = failure {
-            failure = out_of_memory();
         }
         Err(failure)
     }

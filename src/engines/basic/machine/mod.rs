@@ -195,11 +195,11 @@ impl Machine {
             };
             match stepped {
                 Ok(outcome) => break outcome,
-                Err(failure) => match self.recover(run, failure) {
-                    Ok(None) => {}
-                    Ok(Some(result)) => break Outcome::Done(result),
-                    Err(failure) => break Outcome::Failed(failure),
-                },
+                Err(failure) => {
+                    if let Some(outcome) = self.fail(run, failure) {
+                        break outcome;
+                    }
+                }
             }
         };
         self.border.memory.set(self.heap.bytes());
@@ -274,7 +274,7 @@ impl Machine {
         Ok(())
     }
 
-    /// A failure of what was waited for, or of a result: the call goes on with it where it may.
+    /// What becomes of a failure: the end of the call, unless it goes on with it.
     pub(super) fn fail(&mut self, run: &mut Run, failure: Failure) -> Option<Outcome> {
         match self.recover(run, failure) {
             Ok(None) => None,

@@ -23,10 +23,7 @@ impl Machine {
     /// A member of an object, or UNKNOWN.
     pub(super) fn member(&mut self, object: Value, member: Symbol) -> Result<Value, Failure> {
         let Value::Object(of) = object else {
-            let kind = self.heap.type_of(object).name();
-            let name = self.names.symbols.name(member);
-            let detail = format!("a value of type {kind} has no `{name}`");
-            return Err(Fault::new(Code::InvalidIdentifier, detail).into());
+            return Err(self.no_object(Code::InvalidIdentifier, object, member).into());
         };
         let object = self.heap.object(of);
         match object.shape.members.get(&member) {
@@ -46,16 +43,20 @@ impl Machine {
         value: Value,
     ) -> Result<(), Failure> {
         let Value::Object(of) = object else {
-            let kind = self.heap.type_of(object).name();
-            let name = self.names.symbols.name(member);
-            let detail = format!("a value of type {kind} has no `{name}`");
-            return Err(Fault::new(Code::ColonExpected, detail).into());
+            return Err(self.no_object(Code::ColonExpected, object, member).into());
         };
         match self.heap.object(of).shape.field(member) {
             Some(field) => self.heap.object_mut(of).fields[field] = value,
             None => return Err(self.no_member(of, member).into()),
         }
         Ok(())
+    }
+
+    /// The fault of a member that is asked of what is no object.
+    pub(super) fn no_object(&self, code: Code, value: Value, member: Symbol) -> Fault {
+        let kind = self.heap.type_of(value).name();
+        let name = self.names.symbols.name(member);
+        Fault::new(code, format!("a value of type {kind} has no `{name}`"))
     }
 
     /// The fault of a member that an object should have.
