@@ -117,6 +117,7 @@ mod limits;
 pub mod native;
 mod natives;
 mod permissions;
+mod resources;
 mod runtime;
 mod sync;
 mod value;
@@ -128,6 +129,7 @@ pub use id::ContextId;
 pub use limits::{Fidelity, Limits};
 pub use native::Caller;
 pub use permissions::Permissions;
+pub use resources::Handle;
 pub use runtime::{ContextStats, Failure, Stats, Usage, WorkerStats};
 pub use value::{
     Aggregate, DEFAULT_DEPTH, FromValue, Function, IntoArgs, IntoValue, Key, Kind, RealKey, Rest,

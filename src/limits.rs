@@ -53,6 +53,9 @@ pub struct Limits {
     /// admitted (else two contexts that call each other could wait for ever) and are bounded by
     /// `depth`.
     pub concurrent_calls: usize,
+    /// How many sockets, timers, open files and the like natives keep for a context at once.
+    /// Default 10,000. Past it, nothing more is opened: `busy`.
+    pub resources: usize,
 }
 
 impl Default for Limits {
@@ -67,6 +70,7 @@ impl Default for Limits {
             value_bytes: 64 << 20,
             handles: 65_536,
             concurrent_calls: 4096,
+            resources: 10_000,
         }
     }
 }
@@ -133,6 +137,12 @@ impl Limits {
     /// Sets [`concurrent_calls`](Self::concurrent_calls).
     pub fn concurrent_calls(mut self, calls: usize) -> Self {
         self.concurrent_calls = calls;
+        self
+    }
+
+    /// Sets [`resources`](Self::resources).
+    pub fn resources(mut self, resources: usize) -> Self {
+        self.resources = resources;
         self
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     fiber::Operation,
     id::ContextId,
     permissions::Permissions,
+    resources::{Handle, Resources},
     value::{FromValue, IntoValue, Rest, Value, converted},
 };
 use futures::FutureExt;
@@ -50,6 +51,8 @@ pub struct Caller {
     pub(crate) value_bytes: usize,
     /// Does the caller's language have booleans?
     pub(crate) has_bools: bool,
+    /// What natives keep for the context.
+    pub(crate) resources: Arc<Resources>,
 }
 
 impl Caller {
@@ -66,6 +69,75 @@ impl Caller {
     /// What the calling context may reach.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
+    }
+
+    /// Keeps `resource` for the calling context, until it is [released](Self::release) or the
+    /// context ends: then it is dropped, on the context's worker, before the end is announced.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> calog::Result<()> {
+    /// use calog::{Broker, Caller, Handle, Result};
+    /// use std::sync::atomic::{AtomicI64, Ordering};
+    ///
+    /// let broker = Broker::builder()
+    ///     .native("counter.new", |caller: Caller| caller.keep(AtomicI64::new(0)))
+    ///     .native("counter.next", |caller: Caller, counter: Handle| -> Result<i64> {
+    ///         Ok(caller.resource::<AtomicI64>(counter)?.fetch_add(1, Ordering::Relaxed) + 1)
+    ///     })
+    ///     .build()?;
+    /// # #[cfg(feature = "lua")] {
+    /// let context = broker.open("lua").await?;
+    /// let script = "local c = counter.new() counter.next(c) return counter.next(c)";
+    /// assert_eq!(context.eval::<i64>(script).await?, 2);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `busy` if the context keeps [`Limits::resources`](crate::Limits::resources) already, `dead`
+    /// if it has ended.
+    pub fn keep<T: Send + Sync + 'static>(&self, resource: T) -> Result<Handle> {
+        self.resources.keep(Arc::new(resource))
+    }
+
+    /// The resource that the calling context keeps under `handle`.
+    ///
+    /// # Errors
+    /// `dead` if it keeps none: it was released, or belongs to another context; `type` if it is no
+    /// `T`.
+    pub fn resource<T: Send + Sync + 'static>(&self, handle: Handle) -> Result<Arc<T>> {
+        self.resources.find(handle).unwrap_or_else(|| Err(self.lacks(handle)))
+    }
+
+    /// Takes the resource out of the calling context. It is dropped when nobody uses it any more.
+    ///
+    /// # Errors
+    /// Those of [`resource`](Self::resource).
+    pub fn release<T: Send + Sync + 'static>(&self, handle: Handle) -> Result<Arc<T>> {
+        self.resources.release(handle).unwrap_or_else(|| Err(self.lacks(handle)))
+    }
+
+    fn lacks(&self, handle: Handle) -> Error {
+        let message = format!("context `{}` has no open handle {handle}", self.name);
+        Error::new(ErrorKind::Dead, message)
+    }
+
+    /// Runs `task` beside the calls of the calling context, on its worker, until it ends or the
+    /// context does. Whatever a script shall be called back for is done in one:
+    /// [`Broker::settled`](crate::Broker::settled) waits for it, and so does `calog run`.
+    ///
+    /// May be called from any thread. The task belongs to no chain of calls; if the context has
+    /// ended, it is dropped.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.resources.begin(Box::pin(task));
+    }
+
+    /// Hands an error that no caller waits for to the
+    /// [error handler](crate::Builder::on_failure) of the broker.
+    pub fn report(&self, error: Error) {
+        self.resources.report(error);
     }
 
     /// Is the call from a script of the broker that runs `other`'s?

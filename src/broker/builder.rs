@@ -65,7 +65,7 @@ impl Default for Builder {
     /// Every engine whose cargo feature is on, default limits, a worker per core, output to stdout.
     fn default() -> Self {
         Self {
-            natives: vec![crate::natives::fs_read()],
+            natives: crate::natives::all(),
             data: Vec::new(),
             host: Vec::new(),
             queue: Queue::default(),

@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, ErrorKind, Result},
     native::{Caller, Native},
+    natives::denied,
 };
 use bytes::Bytes;
 use std::{
@@ -10,21 +11,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The native `fs.read`. It blocks, so it runs on the pool for that.
-pub(crate) fn fs_read() -> Native {
-    Native::blocking("fs.read", |caller: Caller, path: String| read(&caller, Path::new(&path)))
+/// The natives of files. They block, so they run on the pool for that.
+pub(super) fn all() -> Vec<Native> {
+    let read = |caller: Caller, path: String| read(&caller, Path::new(&path));
+    vec![Native::blocking("fs.read", read)]
 }
 
 fn read(caller: &Caller, path: &Path) -> Result<Bytes> {
     let shown = path.display();
-    let denied = || {
-        let context = caller.name();
-        let message = format!(
-            "context `{context}` may not read {shown}: that takes Permissions::allow_read, or the \
-             program's --allow-read"
-        );
-        Error::new(ErrorKind::Denied, message)
-    };
+    let denied =
+        || denied(caller, &format!("read {shown}"), "allow_read", &format!("--allow-read={shown}"));
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("no file {shown}")),
         _ => Error::new(ErrorKind::Io, format!("{shown}: {error}")),

@@ -70,6 +70,7 @@ pub(crate) async fn run(
                         memory_bytes: interpreter.memory(),
                         handles: interpreter.handles(),
                         tasks: background.len(),
+                        resources: context.ending.0.caller().resources.len(),
                         ..Usage::default()
                     });
                     if !context.deferred.0.borrow().is_empty() {
@@ -112,6 +113,7 @@ impl Drop for Actor {
             self.live.clear();
             self.background.close();
         });
+        self.ending.0.caller().resources.close();
     }
 }
 
@@ -123,12 +125,16 @@ impl Actor {
                 // An engine that breaks here must not take the calls in flight down.
                 let _ = catch_unwind(AssertUnwindSafe(|| self.interpreter.release(key)));
             }
+            Message::Control(Control::Begin(task)) => {
+                self.background.spawn(&self.ending.0, task);
+            }
             Message::Control(Control::Inspect(reply)) => {
                 let usage = Usage {
                     memory_bytes: self.interpreter.memory(),
                     handles: self.interpreter.handles(),
                     calls: self.live.len(),
                     tasks: self.background.len(),
+                    resources: self.ending.0.caller().resources.len(),
                 };
                 let _ = reply.send(usage);
             }

@@ -27,10 +27,10 @@ pub(crate) struct Background {
 }
 
 /// Counts one task in its broker while it lives.
-struct Counted(Arc<Shared>);
+pub(super) struct Counted(Arc<Shared>);
 
 impl Counted {
-    fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
         shared.tasks.send_modify(|count| *count += 1);
         Self(shared.clone())
     }

@@ -1,10 +1,9 @@
-//! A context as others see it, and calog as the context's interpreter sees it.
+//! A context as others see it.
 
 use super::{
     Failure, Output, Shared,
-    background::Background,
-    console::Console,
-    mailbox::{Control, Mailbox, Reply, Request, Room, Work, bytes_of},
+    background::Counted,
+    mailbox::{Control, Mailbox, Reply, Request, Room, Work},
     stats::{Gauges, Usage},
     unresponsive,
     waiting::GaveUp,
@@ -12,24 +11,21 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    engine::{Callee, Engine, Resolved, Scope, Source},
+    engine::Engine,
     error::{Error, ErrorKind, Result},
-    fiber::Operation,
     id::ContextId,
     limits::{Fidelity, Limits},
-    native::{Caller, Native, Step},
+    native::Caller,
     permissions::Permissions,
+    resources::{Keeper, Resources},
     value::{Function, Owner, Value},
 };
-use futures::future::{BoxFuture, LocalBoxFuture};
+use futures::future::BoxFuture;
 use std::{
-    cell::Cell,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
     pin::pin,
-    rc::Rc,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::Poll,
     time::Duration,
 };
@@ -88,20 +84,26 @@ impl Address {
     ) -> Arc<Self> {
         // The broker's own setting counts.
         settings.limits.value_depth = shared.limits.value_depth;
-        let caller = Caller {
-            context: id,
-            name: settings.name.clone(),
-            permissions: Arc::new(settings.permissions.clone()),
-            broker: shared.token(),
-            value_bytes: settings.limits.value_bytes,
-            has_bools: settings.engine.has_bools(),
-        };
         let limits = &settings.limits;
         // A value that fits must find room.
         let most_bytes = limits.memory_bytes.max(limits.value_bytes);
         let mailbox = Mailbox::new(limits.concurrent_calls, most_bytes);
+        let most_resources = limits.resources;
         let (ended, gauges) = (watch::Sender::new(false), Gauges::default());
-        Arc::new(Self { caller, settings, mailbox, shared, ended, worker, gauges })
+        Arc::new_cyclic(|address: &Weak<Self>| {
+            let handles = shared.handles.clone();
+            let resources = Resources::new(address.clone(), handles, most_resources);
+            let caller = Caller {
+                context: id,
+                name: settings.name.clone(),
+                permissions: Arc::new(settings.permissions.clone()),
+                broker: shared.token(),
+                value_bytes: settings.limits.value_bytes,
+                has_bools: settings.engine.has_bools(),
+                resources: Arc::new(resources),
+            };
+            Self { caller, settings, mailbox, shared, ended, worker, gauges }
+        })
     }
 
     pub(crate) fn id(&self) -> ContextId {
@@ -339,6 +341,21 @@ impl Address {
     }
 }
 
+impl Keeper for Address {
+    fn begin(&self, task: BoxFuture<'static, ()>) {
+        // Counted from here on: who asks before the context has heard of it must not miss it.
+        let counted = Counted::new(&self.shared);
+        self.mailbox.control(Control::Begin(Box::pin(async move {
+            let _counted = counted;
+            task.await;
+        })));
+    }
+
+    fn report(&self, error: Error) {
+        self.failed(error);
+    }
+}
+
 impl Owner for Address {
     fn context(&self) -> ContextId {
         self.id()
@@ -364,220 +381,4 @@ impl Owner for Address {
     fn release(&self, key: u64) {
         self.mailbox.control(Control::Release(key));
     }
-}
-
-/// calog as one interpreter sees it.
-pub(crate) struct ContextScope {
-    address: Arc<Address>,
-    background: Rc<Background>,
-    console: Rc<Console>,
-    /// What the arguments of calls take that its scripts wait for.
-    sent_bytes: Rc<Cell<usize>>,
-}
-
-/// From how many bytes on the arguments of a call are counted.
-const COUNTED_FROM: usize = 1024;
-
-/// The arguments of one call, as long as it is not answered.
-struct Sent(Rc<Cell<usize>>, usize);
-
-impl Drop for Sent {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - self.1);
-    }
-}
-
-impl ContextScope {
-    pub(super) fn new(
-        address: Arc<Address>,
-        background: Rc<Background>,
-        console: Rc<Console>,
-    ) -> Self {
-        Self { address, background, console, sent_bytes: Rc::default() }
-    }
-
-    /// Counts arguments that take `bytes`, until the result is dropped.
-    ///
-    /// # Errors
-    /// `memory` if those of all calls together would take more than the context may hold.
-    fn count_sent(&self, bytes: usize) -> Result<Sent> {
-        let (before, most) = (self.sent_bytes.get(), self.limits().memory_bytes);
-        let after = before.saturating_add(bytes);
-        if after > most.max(self.limits().value_bytes) {
-            let message = format!("the arguments of waiting calls would take {after} bytes");
-            return Err(Error::new(ErrorKind::Memory, message));
-        }
-        self.sent_bytes.set(after);
-        Ok(Sent(self.sent_bytes.clone(), bytes))
-    }
-}
-
-impl ContextScope {
-    /// The function or native that is called `name`.
-    fn find(&self, name: &str) -> Result<Result<Function, Arc<Native>>> {
-        let (kind, message) = match self.resolve(name) {
-            Some(Resolved::Function(function)) => return Ok(Ok(function)),
-            Some(Resolved::Native(native)) => return Ok(Err(native)),
-            Some(Resolved::Data(data)) => {
-                let kind = data.type_name();
-                (ErrorKind::Type, format!("`{name}` is no function but data: {kind}"))
-            }
-            Some(Resolved::Namespace { .. }) | None => {
-                (ErrorKind::NotFound, format!("nothing is called `{name}`"))
-            }
-        };
-        Err(Error::new(kind, message))
-    }
-
-    /// What a script calls, begun.
-    fn begin(&self, callee: &Callee, args: &mut [Value]) -> Step {
-        let function = match callee {
-            Callee::Native(native) => return native.call(&self.address.caller, args),
-            Callee::Function(function) => function.clone(),
-            Callee::Name(named) => {
-                let epoch = self.epoch();
-                match named.seen_at(epoch) {
-                    Some(function) => function,
-                    None => match self.find(named.name()) {
-                        Ok(Ok(function)) => {
-                            named.see(epoch, &function);
-                            function
-                        }
-                        Ok(Err(native)) => return native.call(&self.address.caller, args),
-                        Err(error) => return Step::Ready(Err(error)),
-                    },
-                }
-            }
-        };
-        let args = args.iter_mut().map(std::mem::take).collect();
-        Step::Wait(function.call_raw(args))
-    }
-}
-
-impl Scope for ContextScope {
-    fn id(&self) -> ContextId {
-        self.address.id()
-    }
-
-    fn epoch(&self) -> u64 {
-        self.address.shared.directory.epoch()
-    }
-
-    fn resolve(&self, name: &str) -> Option<Resolved> {
-        self.address.shared.directory.resolve(name)
-    }
-
-    fn resolve_ignoring_case(&self, name: &str) -> Result<Option<(Arc<str>, Resolved)>> {
-        self.address.shared.directory.resolve_ignoring_case(name)
-    }
-
-    fn call(&self, callee: &Callee, args: &mut [Value]) -> Step {
-        self.console.may_wait();
-        let bytes = bytes_of(args);
-        if bytes < COUNTED_FROM {
-            return self.begin(callee, args);
-        }
-        let sent = match self.count_sent(bytes) {
-            Ok(sent) => sent,
-            Err(error) => return Step::Ready(Err(error)),
-        };
-        match self.begin(callee, args) {
-            Step::Wait(operation) => Step::Wait(Box::pin(async move {
-                let _sent = sent;
-                operation.await
-            })),
-            ready @ Step::Ready(_) => ready,
-        }
-    }
-
-    fn function(&self, key: u64) -> Function {
-        Function::new(self.address.clone(), key)
-    }
-
-    fn expose(&self, name: &str, value: Value) -> Result<()> {
-        if let Value::Function(function) = &value {
-            self.admit(function)?;
-        }
-        let most = self.address.settings.limits.memory_bytes;
-        self.address.shared.directory.expose(self.id(), name, value, most)
-    }
-
-    fn admit(&self, function: &Function) -> Result<()> {
-        self.address.shared.admit(function)
-    }
-
-    fn print(&self, line: &[u8]) {
-        self.console.print(line);
-    }
-
-    fn write(&self, text: &[u8]) {
-        self.console.write(text);
-    }
-
-    fn read_line(&self) -> Operation {
-        self.console.read_line()
-    }
-
-    fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
-        self.background.spawn(&self.address, task);
-    }
-
-    fn root(&self) -> Chain {
-        self.address.shared.root()
-    }
-
-    fn report(&self, error: Error) {
-        self.address.failed(error);
-    }
-
-    fn read_module(&self, folder: &Path, path: &Path) -> Operation {
-        let (folder, path) = (folder.to_path_buf(), path.to_path_buf());
-        Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || read_beside(&folder, &path));
-            read.await.unwrap_or_else(|_| Err(super::mailbox::ended(ErrorKind::Shutdown)))
-        })
-    }
-
-    fn polls(&self) -> bool {
-        !self.address.shared.signals
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.address.settings.limits
-    }
-
-    fn fidelity(&self) -> Fidelity {
-        let chosen = Chain::current().and_then(|chain| chain.fidelity);
-        chosen.unwrap_or(self.address.settings.fidelity)
-    }
-
-    fn caller(&self) -> &Caller {
-        &self.address.caller
-    }
-}
-
-/// Reads a module that lies in `folder`, also after links are followed.
-fn read_beside(folder: &Path, path: &Path) -> Result<Value> {
-    let folder = folder.canonicalize()?;
-    let found = |error: std::io::Error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            _ => ErrorKind::Io,
-        };
-        Error::new(kind, format!("{}: {error}", path.display()))
-    };
-    let wanted: PathBuf = folder.join(path);
-    let whole = wanted.canonicalize();
-    // Of what is not there, as much of the way as is: a link must not tell what is outside.
-    let there = match &whole {
-        Ok(whole) => Some(whole.clone()),
-        Err(_) => wanted.ancestors().find_map(|way| way.canonicalize().ok()),
-    };
-    if !there.is_some_and(|there| there.starts_with(&folder)) {
-        let message = format!("{} is outside of the script's folder", path.display());
-        return Err(Error::new(ErrorKind::Denied, message));
-    }
-    let whole = whole.map_err(found)?;
-    let text = std::fs::read(&whole).map_err(found)?;
-    Ok(Value::from(Source::decode(text, path.display())?))
 }

@@ -8,6 +8,7 @@ use crate::{
     sync::{Mutex, MutexGuard},
     value::{Function, Value},
 };
+use futures::future::BoxFuture;
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -21,12 +22,14 @@ use tokio::{
 use tracing::Span;
 
 /// What the context is asked to do ahead of all calls. Never waits for room: the lane is bounded by
-/// the number of live handles and of those who wait for the close.
+/// the number of live handles, of the tasks that natives begin, and of those who wait for the close.
 pub(crate) enum Control {
     /// The last handle of a function is gone.
     Release(u64),
     /// End: answer everything and close.
     Stop,
+    /// Run this beside the calls.
+    Begin(BoxFuture<'static, ()>),
     /// Report what is in use.
     Inspect(oneshot::Sender<Usage>),
 }

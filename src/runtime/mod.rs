@@ -15,6 +15,7 @@ mod console;
 mod context;
 mod directory;
 mod mailbox;
+mod scope;
 mod stats;
 mod waiting;
 mod watchdog;
@@ -79,6 +80,8 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     /// Numbers the chains of calls.
     chains: AtomicU64,
+    /// Numbers what natives keep for contexts.
+    pub(crate) handles: Arc<AtomicU64>,
     /// How many tasks of its own all contexts have together.
     pub(crate) tasks: watch::Sender<usize>,
 }
@@ -209,6 +212,7 @@ impl Shared {
             next: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             chains: AtomicU64::new(0),
+            handles: Arc::default(),
             tasks: watch::Sender::new(0),
         }))
     }

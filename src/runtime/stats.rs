@@ -19,6 +19,8 @@ pub struct Usage {
     pub calls: usize,
     /// What the context does without having been called: timers, promises that are under way.
     pub tasks: usize,
+    /// Sockets, timers and the like that natives keep for the context.
+    pub resources: usize,
 }
 
 /// A broker at one moment: [`Broker::stats`](crate::Broker::stats).
@@ -57,6 +59,7 @@ impl Stats {
             handles: sum.handles + context.usage.handles,
             calls: sum.calls + context.usage.calls,
             tasks: sum.tasks + context.usage.tasks,
+            resources: sum.resources + context.usage.resources,
         })
     }
 
@@ -91,6 +94,7 @@ pub(crate) struct Gauges {
     handles: AtomicUsize,
     calls: AtomicUsize,
     tasks: AtomicUsize,
+    resources: AtomicUsize,
     turns: AtomicUsize,
 }
 
@@ -111,6 +115,7 @@ impl Gauges {
         self.memory_bytes.store(usage.memory_bytes, Relaxed);
         self.handles.store(usage.handles, Relaxed);
         self.tasks.store(usage.tasks, Relaxed);
+        self.resources.store(usage.resources, Relaxed);
     }
 
     pub(super) fn call_begins(&self) {
@@ -127,6 +132,7 @@ impl Gauges {
             handles: self.handles.load(Relaxed),
             calls: self.calls.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
+            resources: self.resources.load(Relaxed),
         }
     }
 }

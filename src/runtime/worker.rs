@@ -4,7 +4,7 @@ use super::{
     Shared, actor,
     background::Background,
     console::Console,
-    context::ContextScope,
+    scope::ContextScope,
     waiting::{self, GaveUp, Place, Waiting},
 };
 use crate::{
