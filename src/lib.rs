@@ -102,6 +102,8 @@
 //! | `lua` | yes | Lua 5.4, built from source with the C compiler of the machine |
 //! | `js` | yes | JavaScript (QuickJS-ng, ES2023), built from source in the same way |
 //! | `basic` | yes | BASIC in the dialect of MY-BASIC, an interpreter of calog's own |
+//! | `net` | yes | sockets for scripts: TCP, UDP, Unix sockets, and TLS by rustls on ring |
+//! | `http` | yes | an HTTP client and server for scripts, on hyper; brings `net` |
 //! | `cli` | yes | the `calog` program; a library user turns it off |
 
 mod broker;

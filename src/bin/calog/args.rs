@@ -1,6 +1,7 @@
 //! The command line, as clap reads it and as `--help` explains it.
 
 use crate::units;
+use calog::Permissions;
 use clap::{Args, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -27,7 +28,13 @@ What every script sees, in every language:
   print(...)             write a line to stdout
   args                   the list of what follows -- on the command line
   exit([code])           end the program at once, with code 0 to 255 (default 0)
-  fs.read(path)          the bytes of a file, where --allow-read permits it
+  timer.sleep(ms)        wait; timer.after(ms, f) and timer.every(ms, f) call back
+  net.connect(host, port), net.listen, net.send, net.recv, ...     sockets, where --allow-net permits
+  http.get(url), http.serve(address, handler), ...                 the same for HTTP
+  fs.read(path), fs.write, ...   files, where --allow-read and --allow-write permit it
+  env.get(name)          where --allow-env permits it
+  json.decode(text), text.decode(bytes), time.now(), ...
+All of them are in docs/natives.md.
 In JavaScript, f.async(...) calls without waiting and gives a promise; what the script exports with
 `export` is offered too; console and setTimeout are there.
 In BASIC the case of names does not count (FS.READ is fs.read), and INPUT reads a line of stdin.
@@ -137,6 +144,18 @@ pub(crate) struct Options {
     /// Let scripts read below this folder, or this file; may be repeated, or a list with commas
     #[arg(long, value_name = "DIR", value_delimiter = ',')]
     pub(crate) allow_read: Vec<PathBuf>,
+    /// Let scripts write below this folder, or this file; may be repeated, or a list with commas
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    pub(crate) allow_write: Vec<PathBuf>,
+    /// Let scripts connect to and listen on these (127.0.0.1:80, 10.0.0.0/8, example.com,
+    /// localhost, unix:PATH), a list with commas; without a value, on everything
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', num_args = 0..=1,
+          value_parser = grant, require_equals = true, default_missing_value = "*")]
+    pub(crate) allow_net: Vec<String>,
+    /// Let scripts read these environment variables, a list with commas; without a value, all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 0..=1,
+          require_equals = true, default_missing_value = "*")]
+    pub(crate) allow_env: Vec<String>,
     /// How long each call into a script may take, its top level included (500ms, 2s, 1m)
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     pub(crate) deadline: Option<Duration>,
@@ -151,6 +170,11 @@ pub(crate) struct Options {
     pub(crate) lenient: bool,
 }
 
+/// A grant, if it is one.
+fn grant(text: &str) -> calog::Result<String> {
+    Permissions::none().allow_net(text).map(|_| text.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +183,15 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_grant_without_a_value_is_for_all() {
+        let line = ["calog", "run", "--allow-net", "--allow-env=A,B", "--allow-net=::1", "x"];
+        let Command::Run(run) = Cli::try_parse_from(line).unwrap().command else { panic!() };
+        assert_eq!(run.options.allow_net, ["*", "::1"]);
+        assert_eq!(run.options.allow_env, ["A", "B"]);
+        assert_eq!(run.scripts, [PathBuf::from("x")]);
     }
 
     #[test]

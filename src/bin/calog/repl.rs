@@ -27,7 +27,7 @@ in the next line; an empty line ends it. What is local to an input ends with it.
 /// `not_found` if there is no such language; what keeps the session from starting.
 pub(crate) fn run(Repl { options, lang, no_history }: Repl) -> Result<u8> {
     let (input, asks) = Input::stdin(!no_history)?;
-    let setup = Setup::new(options, Vec::new(), asks)?;
+    let setup = Setup::new(&options, Vec::new(), asks)?;
     let runtime = Setup::runtime()?;
     let mut session = Session {
         input,

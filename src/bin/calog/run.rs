@@ -17,7 +17,7 @@ use std::{
 /// # Errors
 /// What a script raises, or what keeps it from being loaded.
 pub(crate) fn run(Run { options, scripts, args }: Run) -> Result<u8> {
-    let setup = Setup::new(options, args, stdin::serve()?)?;
+    let setup = Setup::new(&options, args, stdin::serve()?)?;
     let runtime = Setup::runtime()?;
     let result = runtime.block_on(async {
         let result = tokio::select! {

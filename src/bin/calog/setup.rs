@@ -39,8 +39,9 @@ impl Setup {
     /// The broker for `options`, whose scripts see `args` and read what `input` gives.
     ///
     /// # Errors
-    /// `io` if the system refuses threads.
-    pub(crate) fn new(options: Options, args: Vec<OsString>, input: Asks) -> Result<Self> {
+    /// `type` if a grant is none, `io` if the system refuses threads.
+    pub(crate) fn new(options: &Options, args: Vec<OsString>, input: Asks) -> Result<Self> {
+        let permissions = permissions(options)?;
         let stop = Stop::default();
         let mut limits = Limits::default().deadline(options.deadline);
         if let Some(memory) = options.memory {
@@ -74,8 +75,6 @@ impl Setup {
         if let Some(workers) = options.workers {
             builder = builder.workers(workers.into());
         }
-        let allow = |all: Permissions, path| all.allow_read(path);
-        let permissions = options.allow_read.into_iter().fold(Permissions::none(), allow);
         Ok(Self { broker: builder.build()?, stop, stdout, failures, permissions })
     }
 
@@ -91,6 +90,24 @@ impl Setup {
     pub(crate) fn runtime() -> Result<Runtime> {
         Ok(runtime::Builder::new_current_thread().enable_all().build()?)
     }
+}
+
+/// What the options allow.
+///
+/// # Errors
+/// `type` if a grant is none.
+fn permissions(options: &Options) -> Result<Permissions> {
+    let mut all = Permissions::none();
+    for path in &options.allow_read {
+        all = all.allow_read(path);
+    }
+    for path in &options.allow_write {
+        all = all.allow_write(path);
+    }
+    for name in &options.allow_env {
+        all = if name == "*" { all.allow_all_env() } else { all.allow_env(name) };
+    }
+    options.allow_net.iter().try_fold(all, |all, grant| all.allow_net(grant))
 }
 
 /// An argument as scripts get it: its bytes, which need not be UTF-8.
