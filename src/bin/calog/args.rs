@@ -35,6 +35,8 @@ What every script sees, in every language:
   env.get(name)          where --allow-env permits it
   json.decode(text), text.decode(bytes), time.now(), ...
 All of them are in docs/natives.md.
+A HOST of --allow-net is an address, a net (10.0.0.0/8), a name (example.com, *.example.com: public
+addresses only), localhost, or *; a Unix socket is unix:PATH.
 In JavaScript, f.async(...) calls without waiting and gives a promise; what the script exports with
 `export` is offered too; console and setTimeout are there.
 In BASIC the case of names does not count (FS.READ is fs.read), and INPUT reads a line of stdin.
@@ -147,8 +149,7 @@ pub(crate) struct Options {
     /// Let scripts write below this folder, or this file; may be repeated, or a list with commas
     #[arg(long, value_name = "DIR", value_delimiter = ',')]
     pub(crate) allow_write: Vec<PathBuf>,
-    /// Let scripts connect to and listen on these (127.0.0.1:80, 10.0.0.0/8, example.com,
-    /// localhost, unix:PATH), a list with commas; without a value, on everything
+    /// Let scripts connect to and listen on these, a list with commas; without a value, on all
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',', num_args = 0..=1,
           value_parser = grant, require_equals = true, default_missing_value = "*")]
     pub(crate) allow_net: Vec<String>,
