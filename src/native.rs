@@ -131,7 +131,27 @@ impl Caller {
     /// May be called from any thread. The task belongs to no chain of calls; if the context has
     /// ended, it is dropped.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.resources.begin(Box::pin(task));
+        self.resources.begin(Box::pin(task), true);
+    }
+
+    /// The same for what only serves calls, and shall keep no program alive by itself: a connection
+    /// that is kept for the next request.
+    #[allow(dead_code, reason = "not every feature has such")]
+    pub(crate) fn attend(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.resources.begin(Box::pin(task), false);
+    }
+
+    /// The one `T` of the calling context, made when it is first asked for and dropped as what it
+    /// [keeps](Self::keep).
+    ///
+    /// # Errors
+    /// `dead` if the context has ended.
+    #[allow(dead_code, reason = "not every feature has such")]
+    pub(crate) fn single<T: Send + Sync + 'static>(
+        &self,
+        make: impl FnOnce() -> T,
+    ) -> Result<Arc<T>> {
+        self.resources.single(make)
     }
 
     /// Hands an error that no caller waits for to the

@@ -10,7 +10,7 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     collections::HashMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -43,8 +43,9 @@ impl IntoValue for Handle {
 
 /// The context that keeps resources, as the runtime has it.
 pub(crate) trait Keeper: Send + Sync {
-    /// Runs `task` beside the calls of the context until it ends or the context does.
-    fn begin(&self, task: BoxFuture<'static, ()>);
+    /// Runs `task` beside the calls of the context until it ends or the context does. `counts`: as
+    /// long as it runs, the broker has not settled.
+    fn begin(&self, task: BoxFuture<'static, ()>, counts: bool);
     /// Hands an error that no caller waits for to the broker's error handler.
     fn report(&self, error: Error);
 }
@@ -61,6 +62,8 @@ pub(crate) struct Resources {
 #[derive(Default)]
 struct Table {
     kept: HashMap<u64, Arc<dyn Any + Send + Sync>>,
+    /// What there is one of, by its type.
+    single: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     closed: bool,
 }
 
@@ -100,6 +103,19 @@ impl Resources {
         Ok(Handle(number))
     }
 
+    /// The one `T` of the context, made when it is first asked for. Scripts have no handle of it, so
+    /// it takes none of theirs.
+    #[allow(dead_code, reason = "not every feature has such")]
+    pub(crate) fn single<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Result<Arc<T>> {
+        let mut table = self.lock();
+        if table.closed {
+            return Err(Error::new(ErrorKind::Dead, "the context is closed"));
+        }
+        let single = table.single.entry(TypeId::of::<T>());
+        let single = single.or_insert_with(|| Arc::new(make())).clone();
+        single.downcast().map_err(|_| Error::new(ErrorKind::Type, "it is not what it is kept as"))
+    }
+
     /// What `handle` names, if it is a `T`.
     pub(crate) fn find<T: Any + Send + Sync>(&self, handle: Handle) -> Option<Result<Arc<T>>> {
         Self::typed(handle, self.lock().kept.get(&handle.0)?.clone()).into()
@@ -125,9 +141,9 @@ impl Resources {
         })
     }
 
-    pub(crate) fn begin(&self, task: BoxFuture<'static, ()>) {
+    pub(crate) fn begin(&self, task: BoxFuture<'static, ()>, counts: bool) {
         if let Some(keeper) = self.keeper.upgrade() {
-            keeper.begin(task);
+            keeper.begin(task, counts);
         }
     }
 
@@ -142,8 +158,9 @@ impl Resources {
         let mut table = self.lock();
         table.closed = true;
         let kept = std::mem::take(&mut table.kept);
+        let single = std::mem::take(&mut table.single);
         drop(table);
-        for resource in kept.into_values() {
+        for resource in kept.into_values().chain(single.into_values()) {
             // It is the code of whoever wrote the native; its panic must not stop the others' end.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(resource)));
         }

@@ -27,12 +27,18 @@ pub(crate) struct Background {
 }
 
 /// Counts one task in its broker while it lives.
-pub(super) struct Counted(Arc<Shared>);
+struct Counted(Arc<Shared>);
 
-impl Counted {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        shared.tasks.send_modify(|count| *count += 1);
-        Self(shared.clone())
+/// The same task, which counts in its broker from now on: until it has ended, that has not settled.
+pub(super) fn counted<F: Future<Output = ()>>(
+    shared: &Arc<Shared>,
+    task: F,
+) -> impl Future<Output = ()> + use<F> {
+    shared.tasks.send_modify(|count| *count += 1);
+    let counted = Counted(shared.clone());
+    async move {
+        let _counted = counted;
+        task.await;
     }
 }
 
@@ -52,9 +58,8 @@ impl Background {
         if self.closed.get() {
             return;
         }
-        let (counted, address) = (Counted::new(&address.shared), address.clone());
+        let address = address.clone();
         let task = async move {
-            let _counted = counted;
             // A panic of an engine ends the task and not the context.
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
                 address.failed(Error::from_panic(&*panic));

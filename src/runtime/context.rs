@@ -2,7 +2,7 @@
 
 use super::{
     Failure, Output, Shared,
-    background::Counted,
+    background::counted,
     mailbox::{Control, Mailbox, Reply, Request, Room, Work},
     stats::{Gauges, Usage},
     unresponsive,
@@ -342,13 +342,10 @@ impl Address {
 }
 
 impl Keeper for Address {
-    fn begin(&self, task: BoxFuture<'static, ()>) {
+    fn begin(&self, task: BoxFuture<'static, ()>, counts: bool) {
         // Counted from here on: who asks before the context has heard of it must not miss it.
-        let counted = Counted::new(&self.shared);
-        self.mailbox.control(Control::Begin(Box::pin(async move {
-            let _counted = counted;
-            task.await;
-        })));
+        let task = if counts { Box::pin(counted(&self.shared, task)) } else { task };
+        self.mailbox.control(Control::Begin(task));
     }
 
     fn report(&self, error: Error) {

@@ -1,7 +1,7 @@
 //! calog as the interpreter of a context sees it.
 
 use super::{
-    background::Background,
+    background::{Background, counted},
     console::Console,
     context::Address,
     mailbox::{bytes_of, ended},
@@ -175,7 +175,8 @@ impl Scope for ContextScope {
     }
 
     fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
-        self.background.spawn(&self.address, task);
+        let task = counted(&self.address.shared, task);
+        self.background.spawn(&self.address, Box::pin(task));
     }
 
     fn root(&self) -> Chain {
