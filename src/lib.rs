@@ -106,6 +106,7 @@
 //! | `http` | yes | an HTTP client and server for scripts, on hyper; brings `net` |
 //! | `cli` | yes | the `calog` program; a library user turns it off |
 
+mod beat;
 mod broker;
 mod chain;
 pub mod engine;

@@ -19,6 +19,7 @@ const MODULES: &[(&str, u8)] = &[
     ("error", 0),
     ("value", 0),
     ("permissions", 0),
+    ("beat", 1),
     ("fidelity", 1),
     ("chain", 1),
     ("fiber", 1),

@@ -3,6 +3,7 @@
 mod fs;
 #[cfg(feature = "net")]
 mod net;
+mod timer;
 
 use crate::{
     error::{Error, ErrorKind},
@@ -13,6 +14,7 @@ use crate::{
 pub(crate) fn all() -> Vec<Native> {
     let mut all = Vec::new();
     all.extend(fs::all());
+    all.extend(timer::all());
     #[cfg(feature = "net")]
     all.extend(net::all());
     all

@@ -366,6 +366,10 @@ impl Owner for Address {
         self.caller.has_bools
     }
 
+    fn has_ended(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+
     fn call(
         self: Arc<Self>,
         function: Function,

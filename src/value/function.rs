@@ -18,6 +18,8 @@ pub(crate) trait Owner: Send + Sync {
     fn broker(&self) -> usize;
     /// Does its language have booleans?
     fn has_bools(&self) -> bool;
+    /// Has it ended? Then it answers no call any more.
+    fn has_ended(&self) -> bool;
     /// Calls `function`, which is one of this owner's, on the owner's worker, and keeps the handle
     /// until the answer is there. Nothing happens before the first poll; dropping the future
     /// cancels the call.
@@ -73,6 +75,11 @@ impl Function {
     /// Tells the brokers of a process apart.
     pub(crate) fn broker(&self) -> usize {
         self.0.owner.broker()
+    }
+
+    /// Has its context ended? Then every call is an error of kind `dead`, for ever.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.0.owner.has_ended()
     }
 
     /// Calls the function and converts what it returns.

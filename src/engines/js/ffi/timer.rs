@@ -4,26 +4,20 @@ use super::{
     State, failure, guarded,
     value::{Outcome, Val},
 };
-use crate::engines::js::owner::Owner;
+use crate::{beat::Beat, engines::js::owner::Owner};
 use rquickjs_sys::*;
 use std::{
     collections::{BTreeSet, HashMap},
     ffi::c_int,
     rc::Rc,
-    time::Duration,
 };
 use tokio::time::Instant;
-
-/// Waits that are longer are as good as for ever, and a clock could not count them.
-const FAR: f64 = 1e12;
 
 /// What a timer will do.
 struct Timer {
     callback: Val,
     args: Vec<Val>,
-    due: Instant,
-    /// Between two beats, if it repeats.
-    period: Option<Duration>,
+    beat: Beat,
     /// The call that began it.
     owner: Rc<Owner>,
     /// It was due, and its callback has not ended.
@@ -45,7 +39,7 @@ impl Timers {
     #[must_use = "dropping it may run finalisers, which must not happen under a borrow"]
     fn remove(&mut self, id: u64) -> Option<Timer> {
         let timer = self.by_id.remove(&id)?;
-        self.order.remove(&(timer.due, id));
+        self.order.remove(&(timer.beat.due(), id));
         Some(timer)
     }
 }
@@ -122,21 +116,19 @@ fn start(state: &State, args: Vec<Val>, repeats: bool) -> Outcome<Val> {
     let mut args = args.into_iter();
     let callback = args.next().filter(|callback| state.js.is_function(callback.raw()));
     let Some(callback) = callback else { return Err(not_callable(state, name)) };
-    // As in browsers: what is no number is 0. An interval of 0 would leave no time for others.
-    let least = if repeats { 1.0 } else { 0.0 };
-    let millis = if delay.is_nan() { least } else { delay.clamp(least, FAR) };
-    let delay = Duration::from_secs_f64(millis / 1000.0);
     super::promise::admit(state, 0).map_err(|error| failure::throw(state, error))?;
-    let (id, due) = (state.number(), Instant::now() + delay);
+    // As in browsers, what is no number or negative is the least that there is.
+    let beat = if repeats { Beat::every(delay) } else { Beat::once(delay) };
+    let id = state.number();
     // What a call begins that was cut off would be cut off in turn.
     let owner = state.owner().filter(|owner| !owner.is_over());
     let Some(owner) = owner else { return timer_number(state, id) };
     let args = args.skip(1).collect();
-    let timer = Timer { callback, args, due, period: repeats.then_some(delay), owner, busy: false };
+    let timer = Timer { callback, args, beat, owner, busy: false };
     {
         let mut timers = state.timers.borrow_mut();
         timers.by_id.insert(id, timer);
-        timers.order.insert((due, id));
+        timers.order.insert((beat.due(), id));
     }
     crate::engines::js::work::run_timers(state);
     timer_number(state, id)
@@ -169,7 +161,7 @@ pub(super) fn fire(state: &State, id: u64) {
         let mut timers = state.timers.borrow_mut();
         let Some(timer) = timers.by_id.get(&id) else { return };
         let (callback, args) = (timer.callback.clone(), timer.args.clone());
-        let over = if timer.period.is_some() { None } else { timers.remove(id) };
+        let over = if timer.beat.repeats() { None } else { timers.remove(id) };
         (callback, args, over)
     };
     drop(over);
@@ -197,13 +189,9 @@ impl State {
         let mut timers = self.timers.borrow_mut();
         let timers = &mut *timers;
         let timer = timers.by_id.get_mut(&id)?;
-        timers.order.remove(&(timer.due, id));
-        if let Some(period) = timer.period {
-            // Beats that were missed are not made up for, but the rhythm stays.
-            let late = Instant::now().saturating_duration_since(timer.due);
-            let missed = late.as_nanos() / period.as_nanos().max(1);
-            timer.due += period.saturating_mul(u32::try_from(missed + 1).unwrap_or(u32::MAX));
-            timers.order.insert((timer.due, id));
+        timers.order.remove(&(timer.beat.due(), id));
+        if timer.beat.next() {
+            timers.order.insert((timer.beat.due(), id));
         }
         // A beat that has not ended is not followed by another.
         (!std::mem::replace(&mut timer.busy, true)).then(|| timer.owner.clone())
