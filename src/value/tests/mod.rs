@@ -29,6 +29,10 @@ impl Owner for FakeOwner {
         true
     }
 
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     fn broker(&self) -> usize {
         1
     }
