@@ -5,8 +5,9 @@ use crate::{
     difference::difference,
     host::Stage,
 };
-use calog::{Broker, Limits, Result};
+use calog::{Broker, Limits, Permissions, Result};
 use std::{
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,6 +21,24 @@ const DEPTH: u32 = 128;
 
 /// What each context may hold: little, so that the case of that limit reaches it soon.
 const MEMORY: usize = 8 << 20;
+
+/// The variable of the environment that scripts may see: cargo sets it for every test.
+pub(crate) const VARIABLE: &str = "CARGO_PKG_NAME";
+
+/// One that they may see as well, but that nobody sets.
+pub(crate) const UNSET: &str = "CALOG_KIT_UNSET";
+
+/// What every context of a run may reach: its own machine, and a folder that nobody else has.
+fn permissions(folder: &Path) -> Result<Permissions> {
+    let permissions = Permissions::none()
+        .allow_net("127.0.0.1")?
+        .allow_net(&format!("unix:{}", folder.display()))?
+        .allow_read(folder)
+        .allow_write(folder)
+        .allow_env(VARIABLE)
+        .allow_env(UNSET);
+    Ok(permissions)
+}
 
 /// What was printed, by all contexts in one order.
 #[derive(Clone, Default)]
@@ -52,10 +71,13 @@ pub(crate) async fn check(case: &Case, cast: &[Part], workers: usize) -> Option<
 }
 
 async fn run(cast: &[Part], workers: usize, output: &Output) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let permissions = permissions(folder.path())?;
     let stage = Stage::default();
     let (printed, failed) = (output.clone(), output.clone());
     let broker = stage
         .natives(Broker::builder())
+        .data("host.folder", folder.path().display().to_string())
         .workers(workers)
         .limits(Limits::default().depth(DEPTH).memory_bytes(MEMORY))
         .output(move |_, line| printed.line(&String::from_utf8_lossy(line)))
@@ -65,7 +87,8 @@ async fn run(cast: &[Part], workers: usize, output: &Output) -> Result<()> {
         .build()?;
     // Neighbours get different workers, if there are several.
     for (index, part) in cast.iter().enumerate() {
-        let context = broker.load(&part.script).name(part.role).worker(index % workers).await;
+        let open = broker.load(&part.script).name(part.role).worker(index % workers);
+        let context = open.permissions(permissions.clone()).await;
         // The natives hold the contexts, and the broker holds the natives: a run leaves no circle.
         stage.enter(context.inspect_err(|_| stage.clear())?);
     }
