@@ -78,7 +78,9 @@ fn current_thread() -> Runtime {
 }
 
 /// A server on a thread of its own, which ends with the process; its port.
-fn on_a_thread<F: Future<Output = ()>>(serve: impl FnOnce(TcpListener) -> F + Send + 'static) -> u16 {
+fn on_a_thread<F: Future<Output = ()>>(
+    serve: impl FnOnce(TcpListener) -> F + Send + 'static,
+) -> u16 {
     let (port, bound) = mpsc::channel();
     thread::spawn(move || {
         current_thread().block_on(async {

@@ -8,8 +8,14 @@ use tokio::time::Instant;
 /// them.
 const FAR: f64 = 1e12;
 
-/// The shortest period in milliseconds, as in browsers: none at all would leave others no time.
-const SHORTEST: f64 = 1.0;
+/// The shortest period, as in browsers: none at all would leave others no time.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// `millis` within what timers can do. What is no number is none at all.
+pub(crate) fn duration(millis: f64) -> Duration {
+    let millis = if millis.is_nan() { 0.0 } else { millis.clamp(0.0, FAR) };
+    Duration::from_secs_f64(millis / 1000.0)
+}
 
 /// The next time that a timer is due, and its rhythm.
 #[derive(Clone, Copy, Debug)]
@@ -20,14 +26,14 @@ pub(crate) struct Beat {
 }
 
 impl Beat {
-    /// One beat, `millis` from now. What is no number is none at all.
-    pub(crate) fn once(millis: f64) -> Self {
-        Self { due: Instant::now() + duration(millis, 0.0), period: None }
+    /// One beat, after `wait` from now.
+    pub(crate) fn once(wait: Duration) -> Self {
+        Self { due: Instant::now() + wait, period: None }
     }
 
-    /// A beat every `millis`, the first one so far from now.
-    pub(crate) fn every(millis: f64) -> Self {
-        let period = duration(millis, SHORTEST);
+    /// A beat every `period`, the first one so far from now.
+    pub(crate) fn every(period: Duration) -> Self {
+        let period = period.max(SHORTEST);
         Self { due: Instant::now() + period, period: Some(period) }
     }
 
@@ -51,10 +57,4 @@ impl Beat {
     pub(crate) fn repeats(&self) -> bool {
         self.period.is_some()
     }
-}
-
-/// `millis` within what timers can do, at the least `least`.
-fn duration(millis: f64, least: f64) -> Duration {
-    // NaN is neither, and is then the least.
-    Duration::from_secs_f64(millis.max(least).min(FAR) / 1000.0)
 }

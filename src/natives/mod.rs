@@ -1,6 +1,7 @@
 //! Natives that come with calog. Permissions are checked here and nowhere else.
 
 mod fs;
+mod milliseconds;
 #[cfg(feature = "net")]
 mod net;
 mod timer;

@@ -1,23 +1,8 @@
 //! `timer.*` and `time.*`: waiting, calls at a later time, clocks.
 //!
-//! Times are milliseconds, as ints or reals: a clock of whole ones fires up to one late. What is
-//! longer than some thirty years is for ever.
-//!
-//! - `timer.sleep(ms)` waits; for 0 it lets others run.
-//! - `timer.after(ms, f)` calls `f()` once, `timer.every(ms, f)` again and again; both return a
-//!   handle. `every` beats at its start plus any multiple of its period, which is at least 1 ms. A
-//!   beat that has not ended is not followed by another: those that come meanwhile are left out.
-//! - A callback begins a chain of calls of its own, under the deadline of its context. Its error is
-//!   reported and ends no timer, unless the context of the function has ended: then nothing can be
-//!   called any more.
-//! - `timer.cancel(id)` is true if it ends the timer, and false if there is nothing to end: it has
-//!   fired for the last time, was cancelled, or is none of this context. A callback that was called
-//!   already goes on to its end, also one that has to wait for its turn: so it is where a script has
-//!   computed for longer than its slice when a beat was due.
-//! - A timer belongs to its context and not to the call that began it.
-//! - `time.now()` is the time since 1970 as an int, which jumps when the machine's clock is set;
-//!   `time.monotonic()` is a real that only grows, from an unknown begin.
+//! What scripts may rely on is in `docs/natives.md`.
 
+use super::milliseconds::Milliseconds;
 use crate::{
     beat::Beat,
     error::{Error, ErrorKind, Result},
@@ -40,11 +25,11 @@ pub(super) fn all() -> Vec<Native> {
     let origin = Instant::now();
     vec![
         Native::asynchronous("timer.sleep", sleep),
-        Native::sync("timer.after", |caller: Caller, millis: f64, callback: Function| {
-            begin(&caller, Beat::once(wait(millis)?), callback)
+        Native::sync("timer.after", |caller: Caller, wait: Milliseconds, callback: Function| {
+            begin(&caller, Beat::once(wait.duration()), callback)
         }),
-        Native::sync("timer.every", |caller: Caller, millis: f64, callback: Function| {
-            begin(&caller, Beat::every(wait(millis)?), callback)
+        Native::sync("timer.every", |caller: Caller, wait: Milliseconds, callback: Function| {
+            begin(&caller, Beat::every(wait.duration()), callback)
         }),
         Native::sync("timer.cancel", |caller: Caller, timer: Handle| cancel(&caller, timer)),
         Native::sync("time.now", now),
@@ -52,21 +37,11 @@ pub(super) fn all() -> Vec<Native> {
     ]
 }
 
-/// Milliseconds as a script gives them.
-fn wait(millis: f64) -> Result<f64> {
-    if millis >= 0.0 {
-        return Ok(millis);
-    }
-    let message = format!("{millis} is no time to wait: give milliseconds, 0 or more");
-    Err(Error::new(ErrorKind::Range, message))
-}
-
-async fn sleep(millis: f64) -> Result<()> {
-    let beat = Beat::once(wait(millis)?);
+async fn sleep(wait: Milliseconds) {
+    let until = Beat::once(wait.duration()).due();
     // Others run also when there is nothing to wait for.
     tokio::task::yield_now().await;
-    sleep_until(beat.due()).await;
-    Ok(())
+    sleep_until(until).await;
 }
 
 /// Milliseconds since 1970.

@@ -4,7 +4,10 @@ use super::{
     State, failure, guarded,
     value::{Outcome, Val},
 };
-use crate::{beat::Beat, engines::js::owner::Owner};
+use crate::{
+    beat::{self, Beat},
+    engines::js::owner::Owner,
+};
 use rquickjs_sys::*;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -118,6 +121,7 @@ fn start(state: &State, args: Vec<Val>, repeats: bool) -> Outcome<Val> {
     let Some(callback) = callback else { return Err(not_callable(state, name)) };
     super::promise::admit(state, 0).map_err(|error| failure::throw(state, error))?;
     // As in browsers, what is no number or negative is the least that there is.
+    let delay = beat::duration(delay);
     let beat = if repeats { Beat::every(delay) } else { Beat::once(delay) };
     let id = state.number();
     // What a call begins that was cut off would be cut off in turn.
