@@ -296,8 +296,10 @@ impl dyn Scope + '_ {
         let too_large = || Err(Error::too_large(limits.value_bytes));
         match value {
             Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) => Ok(()),
-            Value::String(bytes) if bytes.len() > limits.value_bytes => too_large(),
-            Value::String(_) => Ok(()),
+            Value::String(bytes) | Value::Bytes(bytes) if bytes.len() > limits.value_bytes => {
+                too_large()
+            }
+            Value::String(_) | Value::Bytes(_) => Ok(()),
             Value::Function(function) => self.admit(function),
             Value::Aggregate(aggregate) => {
                 // This is also what bounds the recursions of the engine; a value may share its

@@ -142,6 +142,7 @@ pub(crate) mod write {
         fidelity::{Outcome, Rule},
         value::{Aggregate, Key, Kind, Value},
     };
+    use bytes::Bytes;
 
     /// The value of `expression` arrives as `arrives`.
     pub(crate) const fn out(
@@ -170,6 +171,11 @@ pub(crate) mod write {
         holds: &'static str,
     ) -> Rule {
         Rule::enters(about, text, make, Outcome::Is(holds))
+    }
+
+    /// Bytes as such.
+    pub(crate) fn binary(bytes: &'static [u8]) -> Value {
+        Value::Bytes(Bytes::from_static(bytes))
     }
 
     /// An aggregate of its parts.

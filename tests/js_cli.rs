@@ -379,7 +379,7 @@ fn ctrl_c_closes_in_order() {
 
 #[test]
 fn files_are_read_where_it_is_allowed() {
-    let text = "try { print(String(fs.read(args[0])).length); } catch (e) { print(e.kind); }";
+    let text = "try { print(fs.read(args[0]).length); } catch (e) { print(e.kind); }";
     let files = [("main.js", text), ("secret.txt", "secret")];
     for (options, out) in [(&[][..], "denied\n"), (&["--allow-read=secret.txt"], "6\n")] {
         let ran = run(&files, &[options, &["main", "--", "secret.txt"]].concat());

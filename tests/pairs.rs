@@ -439,6 +439,7 @@ fn value() -> impl Strategy<Value = Value> {
         1 => any::<bool>().prop_map(Value::Bool),
         3 => number(),
         3 => bytes().prop_map(Value::String),
+        1 => bytes().prop_map(Value::Bytes),
     ];
     leaf.prop_recursive(5, 48, 6, |inner| {
         // With holes, at the end too: there languages differ most.

@@ -252,7 +252,7 @@ const JS: &[Attempt] = &[
     ("host", "return fs.read('ALLOWED/link.txt')", "error: denied"),
     ("host", "return fs.read('ALLOWED/linked/secret.txt')", "error: denied"),
     ("host", "return fs.read('ALLOWED/../../outside/secret.txt')", "error: denied"),
-    ("host", "return fs.read('ALLOWED/open.txt')", "\"open\""),
+    ("host", "return fs.read('ALLOWED/open.txt')", "b\"open\""),
     // Modules.
     ("module", "return (await import('../outside/secret.js')).default", "error: denied"),
     ("module", "return (await import('../outside/absent.js')).default", "error: denied"),
@@ -391,7 +391,7 @@ const JS: &[Attempt] = &[
     (
         "arguments",
         "const b = new Uint8Array([1]); const p = later.async(b); b[0] = 2; await p; return kept()[0] ?? 'bytes'",
-        "\"\\x01\"",
+        "1",
     ),
     ("arguments", "Object.prototype.spoilt = 1; return later({ b: 1 })", "{\"b\": 1}"),
     (

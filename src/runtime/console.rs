@@ -143,11 +143,14 @@ impl Drop for Console {
     }
 }
 
-/// What the host gives as a line must be one, of at the most `most` bytes.
+/// What the host gives as a line must be one, of at the most `most` bytes. To scripts it is text.
 fn check_line(line: Value, most: usize) -> Result<Value> {
-    match &line {
-        Value::String(bytes) if bytes.len() > most => Err(Error::too_large(most)),
-        Value::Nil | Value::String(_) => Ok(line),
+    match line {
+        Value::String(bytes) | Value::Bytes(bytes) if bytes.len() > most => {
+            Err(Error::too_large(most))
+        }
+        Value::Nil => Ok(line),
+        Value::String(bytes) | Value::Bytes(bytes) => Ok(Value::String(bytes)),
         other => {
             let message = format!("a line of input is a {}, not text", other.type_name());
             Err(Error::new(ErrorKind::Type, message))

@@ -55,7 +55,7 @@ impl Work {
 /// What `values` take beyond their own slots, in bytes.
 pub(crate) fn bytes_of(values: &[Value]) -> usize {
     let bytes = |value: &Value| match value {
-        Value::String(bytes) => bytes.len(),
+        Value::String(bytes) | Value::Bytes(bytes) => bytes.len(),
         Value::Aggregate(_) => value.size_bytes(),
         _ => 0,
     };

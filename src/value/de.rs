@@ -52,7 +52,8 @@ impl de::Error for Error {
             Unexpected::Bool(_) => &"bool",
             Unexpected::Signed(_) | Unexpected::Unsigned(_) => &"int",
             Unexpected::Float(_) => &"real",
-            Unexpected::Char(_) | Unexpected::Str(_) | Unexpected::Bytes(_) => &"string",
+            Unexpected::Char(_) | Unexpected::Str(_) => &"string",
+            Unexpected::Bytes(_) => &"bytes",
             Unexpected::Unit | Unexpected::Option => &"nil",
             Unexpected::Seq => &"list",
             Unexpected::Map => &"map",
@@ -90,7 +91,7 @@ macro_rules! texts {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             match &self.0 {
-                Value::String(bytes) => {
+                Value::String(bytes) | Value::Bytes(bytes) => {
                     visitor.visit_str(std::str::from_utf8(bytes).map_err(|_| not_text())?)
                 }
                 _ => self.deserialize_any(visitor),
@@ -138,6 +139,7 @@ impl<'de> de::Deserializer<'de> for Deserializer {
                 Ok(text) => visitor.visit_str(text),
                 Err(_) => visitor.visit_bytes(&bytes),
             },
+            Value::Bytes(bytes) => visitor.visit_bytes(&bytes),
             Value::Aggregate(aggregate) if aggregate.kind() == Kind::List => {
                 visit_list(aggregate, visitor)
             }
@@ -151,7 +153,7 @@ impl<'de> de::Deserializer<'de> for Deserializer {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match &self.0 {
-            Value::String(bytes) => visitor.visit_bytes(bytes),
+            Value::String(bytes) | Value::Bytes(bytes) => visitor.visit_bytes(bytes),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -215,7 +217,7 @@ impl<'de> de::Deserializer<'de> for Deserializer {
         visitor: V,
     ) -> Result<V::Value> {
         let (name, content) = match self.0 {
-            Value::String(name) => (Key::String(name), None),
+            Value::String(name) | Value::Bytes(name) => (Key::String(name), None),
             Value::Aggregate(aggregate) => {
                 let mut entries = Arc::unwrap_or_clone(aggregate).into_entries()?;
                 match (entries.next(), entries.next()) {

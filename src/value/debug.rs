@@ -36,6 +36,7 @@ impl Printer<'_, '_> {
             Value::Int(int) => write!(self.f, "{int}"),
             Value::Real(real) => write!(self.f, "{real:?}"),
             Value::String(bytes) => string(bytes, self.f),
+            Value::Bytes(bytes) => escaped("b", bytes, self.f),
             Value::Aggregate(aggregate) => self.aggregate(aggregate, depth),
             Value::Function(function) => write!(self.f, "{function:?}"),
         }
@@ -83,20 +84,23 @@ impl Printer<'_, '_> {
     }
 }
 
-/// Writes text as `"text"` and other bytes as `b"\xff"`, abbreviated.
+/// Writes a string as `"text"`, or as `"\xff"` if it is not UTF-8, abbreviated.
 pub(super) fn string(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let shown = match std::str::from_utf8(bytes) {
-        Ok(text) => {
-            let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
-            write!(f, "{:?}", &text[..end])?;
-            end
-        }
-        Err(_) => {
-            let end = bytes.len().min(MAX_CHARS);
-            write!(f, "b\"{}\"", bytes[..end].escape_ascii())?;
-            end
-        }
-    };
+    let Ok(text) = std::str::from_utf8(bytes) else { return escaped("", bytes, f) };
+    let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
+    write!(f, "{:?}", &text[..end])?;
+    rest(end, bytes, f)
+}
+
+/// Writes bytes, abbreviated, in ASCII.
+fn escaped(prefix: &str, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let end = bytes.len().min(MAX_CHARS);
+    write!(f, "{prefix}\"{}\"", bytes[..end].escape_ascii())?;
+    rest(end, bytes, f)
+}
+
+/// Tells of `bytes` that only the first ones are shown, if that is so.
+fn rest(shown: usize, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if shown < bytes.len() {
         write!(f, "… ({} bytes)", bytes.len())?;
     }

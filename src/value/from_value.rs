@@ -20,8 +20,8 @@ use std::{
 /// Nothing is converted in a way that could lose something:
 /// - An int becomes a float only within ±2^53 (±2^24 for `f32`), where every int has one.
 /// - A real becomes an integer only if it is integral and fits. Into an `f32` it is rounded.
-/// - A string becomes a [`String`] only if it is UTF-8; [`Bytes`] takes any. A [`char`] is a string of
-///   one character.
+/// - A string becomes a [`String`] only if it is UTF-8; [`Bytes`] takes any. Bytes as such become
+///   both in the same way. A [`char`] is a string of one character.
 /// - A `bool` takes only a bool. But what a native gets from a script, or a host as its result, in a
 ///   language that has no booleans, may also be the int 0 or 1 for it, at any place in the value.
 /// - `()` takes only nil, and an [`Option`] is [`None`] only for nil.
@@ -84,6 +84,7 @@ fn integer(value: &Value, target: &str) -> Result<i128> {
         Value::Nil
         | Value::Bool(_)
         | Value::String(_)
+        | Value::Bytes(_)
         | Value::Aggregate(_)
         | Value::Function(_) => Err(mismatch("int", value)),
     }
@@ -122,6 +123,7 @@ fn real(value: &Value, bits: u32, target: &str) -> Result<f64> {
         Value::Nil
         | Value::Bool(_)
         | Value::String(_)
+        | Value::Bytes(_)
         | Value::Aggregate(_)
         | Value::Function(_) => Err(mismatch("real", value)),
     }
@@ -166,7 +168,6 @@ macro_rules! variants {
 }
 
 variants! {
-    Bytes, String, "string";
     Arc<Aggregate>, Aggregate, "list or map";
     Function, Function, "function";
 }
@@ -247,6 +248,16 @@ pub(super) fn not_text() -> Error {
     Error::new(ErrorKind::Unrepresentable, "expected text, got bytes that are not UTF-8")
 }
 
+/// Takes strings and bytes as such.
+impl FromValue for Bytes {
+    fn from_value(value: Value) -> Result<Self> {
+        match value {
+            Value::String(bytes) | Value::Bytes(bytes) => Ok(bytes),
+            other => Err(mismatch("string", &other)),
+        }
+    }
+}
+
 impl FromValue for String {
     fn from_value(value: Value) -> Result<Self> {
         Self::from_utf8(Bytes::from_value(value)?.into()).map_err(|_| not_text())
@@ -273,11 +284,11 @@ impl FromValue for char {
     }
 }
 
-/// Takes an int, a real or a string.
+/// Takes an int, a real, a string or bytes, which become a string.
 impl FromValue for Key {
     fn from_value(value: Value) -> Result<Self> {
         match value {
-            Value::Int(_) | Value::Real(_) | Value::String(_) => value.try_into(),
+            Value::Int(_) | Value::Real(_) | Value::String(_) | Value::Bytes(_) => value.try_into(),
             Value::Nil | Value::Bool(_) | Value::Aggregate(_) | Value::Function(_) => {
                 Err(mismatch("int, real or string", &value))
             }
@@ -300,6 +311,7 @@ fn container(value: Value, expected: &str) -> Result<Aggregate> {
         | Value::Int(_)
         | Value::Real(_)
         | Value::String(_)
+        | Value::Bytes(_)
         | Value::Function(_) => Err(mismatch(expected, &value)),
     }
 }

@@ -11,8 +11,8 @@ use std::{
 
 /// What can become a [`Value`]: what natives return, and what a host passes to a script.
 ///
-/// Vectors, arrays and slices become lists (of ints for `Vec<u8>`: bytes that should be a string go
-/// as [`Bytes`]), maps become maps (those of a `HashMap` in any order), [`None`] and `()` become
+/// Vectors, arrays and slices become lists (of ints for `Vec<u8>`), [`Bytes`] become bytes as such,
+/// maps become maps (those of a `HashMap` in any order), [`None`] and `()` become
 /// nil, a char becomes a string. A `Result` becomes the value of its `Ok`, or fails with its error.
 ///
 /// ```

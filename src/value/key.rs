@@ -26,7 +26,7 @@ pub enum Key {
     Int(i64),
     /// A real that is not an integer of 64 bits, made by [`Key::real`].
     Real(RealKey),
-    /// Any bytes.
+    /// Any bytes. A key has no type of its own for bytes as such: it is found by its content.
     String(Bytes),
 }
 
@@ -157,8 +157,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Takes an int, a real or a string; anything else is an error of kind `unrepresentable`, and NaN
-/// one of kind `range`.
+/// Takes an int, a real, a string or bytes, which become a string; anything else is an error of kind
+/// `unrepresentable`, and NaN one of kind `range`.
 impl TryFrom<Value> for Key {
     type Error = Error;
 
@@ -166,7 +166,7 @@ impl TryFrom<Value> for Key {
         match value {
             Value::Int(int) => Ok(Self::Int(int)),
             Value::Real(real) => Self::real(real),
-            Value::String(bytes) => Ok(Self::String(bytes)),
+            Value::String(bytes) | Value::Bytes(bytes) => Ok(Self::String(bytes)),
             Value::Nil | Value::Bool(_) | Value::Aggregate(_) | Value::Function(_) => {
                 let what =
                     format!("a key is an int, a real or a string, not {}", value.described());

@@ -44,8 +44,16 @@ use std::sync::Arc;
 /// clone. Aggregates are equal if their kinds, their arrays and the sets of their pairs are; the
 /// order of the pairs does not count, since not every language keeps it.
 ///
+/// # Strings and bytes
+/// A [`String`](Self::String) is what scripts write as text, [`Bytes`](Self::Bytes) are what a
+/// socket, a file or the body of a request yields. Both hold any bytes; which of the two a value is
+/// never depends on them. Lua and BASIC have one type for both, their string, which leaves them as a
+/// `String`; in JavaScript `Bytes` are a `Uint8Array`, whatever they contain, and the other way
+/// round. They are not equal, but whoever asks for text, or for bytes, gets both.
+///
 /// # Debug
-/// Prints the value in short, bounded in depth, items and length of strings: fit for a log.
+/// Prints the value in short, bounded in depth, items and length of strings: fit for a log. Bytes
+/// are `b"..."`, a string that is not UTF-8 is `"\xff"`.
 ///
 /// ```
 /// use calog::Value;
@@ -65,8 +73,10 @@ pub enum Value {
     Int(i64),
     /// A floating-point number.
     Real(f64),
-    /// Any bytes; text if they are UTF-8.
+    /// A string of a script: text if it is UTF-8, as it mostly is.
     String(Bytes),
+    /// Bytes as such, whatever they contain.
+    Bytes(Bytes),
     /// A list, a map, or both in one.
     Aggregate(Arc<Aggregate>),
     /// A function of a script, by reference.
@@ -96,7 +106,8 @@ impl Value {
         Aggregate::map(pairs).into()
     }
 
-    /// The name of the type: `nil`, `bool`, `int`, `real`, `string`, `aggregate` or `function`.
+    /// The name of the type: `nil`, `bool`, `int`, `real`, `string`, `bytes`, `aggregate` or
+    /// `function`.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "nil",
@@ -104,6 +115,7 @@ impl Value {
             Self::Int(_) => "int",
             Self::Real(_) => "real",
             Self::String(_) => "string",
+            Self::Bytes(_) => "bytes",
             Self::Aggregate(_) => "aggregate",
             Self::Function(_) => "function",
         }
@@ -129,14 +141,14 @@ impl Value {
         if let Self::Real(real) = self { Some(*real) } else { None }
     }
 
-    /// The text, if it is a string of UTF-8.
+    /// The text, if it is a string of UTF-8; bytes are none, even if they are UTF-8.
     pub fn as_str(&self) -> Option<&str> {
-        self.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
+        if let Self::String(bytes) = self { std::str::from_utf8(bytes).ok() } else { None }
     }
 
-    /// The bytes, if it is a string.
+    /// The bytes of a string, or bytes as such.
     pub const fn as_bytes(&self) -> Option<&Bytes> {
-        if let Self::String(bytes) = self { Some(bytes) } else { None }
+        if let Self::String(bytes) | Self::Bytes(bytes) = self { Some(bytes) } else { None }
     }
 
     /// The aggregate, if it is one.
@@ -168,8 +180,8 @@ impl Value {
         if self.depth() > cap { Err(too_deep(cap)) } else { Ok(()) }
     }
 
-    /// How large the value is: the bytes of all its strings, and 32 bytes for every value and key,
-    /// on every machine alike.
+    /// How large the value is: the bytes of all its strings and those as such, and 32 bytes for
+    /// every value and key, on every machine alike.
     ///
     /// A part that is shared counts at each of its places, since a script gets a copy at each. The
     /// result stays at [`usize::MAX`] if it would be more.
@@ -230,7 +242,7 @@ from! {
     Real(f32),
     Real(f64),
     String(String),
-    String(Bytes),
+    Bytes(Bytes),
     Aggregate(Aggregate),
     Aggregate(Arc<Aggregate>),
     Function(Function),

@@ -13,9 +13,9 @@ use std::fmt;
 
 /// Builds a [`Value`] from anything that serde can serialise.
 ///
-/// Structs and maps become maps, sequences and tuples become lists, and byte slices (as of
-/// `serde_bytes`) and chars become strings; [`None`], `()` and unit structs become nil; newtype
-/// structs are what they contain. Enums are tagged from outside: a unit variant is its name, any
+/// Structs and maps become maps, sequences and tuples become lists, byte slices (as of
+/// `serde_bytes`) become bytes as such, and chars become strings; [`None`], `()` and unit structs
+/// become nil; newtype structs are what they contain. Enums are tagged from outside: a unit variant is its name, any
 /// other a map of one pair, from its name to its content.
 ///
 /// # Errors

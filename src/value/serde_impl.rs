@@ -63,8 +63,8 @@ pub(super) fn reported(message: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Type, text)
 }
 
-/// A string that is not UTF-8 is serialised as bytes, and a mix of list and map as a map with the
-/// list's values under the keys from 1.
+/// A string that is not UTF-8 is serialised as bytes are, since text of serde's is UTF-8, and a mix
+/// of list and map as a map with the list's values under the keys from 1.
 ///
 /// # Errors
 /// For a function, for a mix that would have a key twice, and for a value that is nested deeper
@@ -92,6 +92,7 @@ impl Serialize for Nested<'_> {
                 Ok(text) => serializer.serialize_str(text),
                 Err(_) => serializer.serialize_bytes(bytes),
             },
+            Value::Bytes(bytes) => serializer.serialize_bytes(bytes),
             Value::Aggregate(aggregate) => {
                 let left = self.left.checked_sub(1).ok_or_else(|| too_deep(DEFAULT_DEPTH));
                 container(aggregate, left.map_err(ser::Error::custom)?, serializer)
@@ -193,7 +194,7 @@ impl<'de> Visitor<'de> for Builder {
     }
 
     fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Value, E> {
-        Ok(Value::String(bytes.into()))
+        Ok(Value::Bytes(bytes.into()))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Value, E> {

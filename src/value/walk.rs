@@ -117,7 +117,7 @@ impl<'a> Comparison<'a> {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Real(a), Value::Real(b)) => a == b || (a.is_nan() && b.is_nan()),
-            (Value::String(a), Value::String(b)) => a == b,
+            (Value::String(a), Value::String(b)) | (Value::Bytes(a), Value::Bytes(b)) => a == b,
             (Value::Function(a), Value::Function(b)) => a == b,
             (Value::Aggregate(a), Value::Aggregate(b)) => {
                 if !Arc::ptr_eq(a, b) && self.is_new(a, b) {
@@ -131,6 +131,7 @@ impl<'a> Comparison<'a> {
                 | Value::Int(_)
                 | Value::Real(_)
                 | Value::String(_)
+                | Value::Bytes(_)
                 | Value::Function(_)
                 | Value::Aggregate(_),
                 _,

@@ -201,11 +201,13 @@ fn quiet() {
 }
 
 /// The text of a value that is the same in every language: pairs are sorted by their keys, since
-/// not every language keeps an order, and a function is only called one.
+/// not every language keeps an order, a function is only called one, and bytes are shown as the
+/// string that they are in some languages.
 fn show(value: &Value) -> String {
     match value {
         Value::Aggregate(aggregate) => show_all(aggregate),
         Value::Function(_) => "function".into(),
+        Value::Bytes(bytes) => show(&Value::String(bytes.clone())),
         scalar => format!("{scalar:?}"),
     }
 }
@@ -232,4 +234,6 @@ fn values_are_shown_alike_whatever_their_order() {
     both.insert(-1, f64::NAN);
     assert_eq!(show(&both.into()), r#"[-0.0]{-1: NaN, 7: "seven"}"#);
     assert_eq!(show(&Aggregate::with_kind(Kind::Map).into()), "{}");
+    let bytes = bytes::Bytes::from_static(b"a\xff");
+    assert_eq!(show(&bytes.clone().into()), show(&Value::String(bytes)));
 }

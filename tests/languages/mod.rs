@@ -99,6 +99,7 @@ pub fn exact(value: &Value) -> String {
                 write!(out, "{value:?}").unwrap();
             }
             Value::String(bytes) => write!(out, "\"{}\"", bytes.escape_ascii()).unwrap(),
+            Value::Bytes(bytes) => write!(out, "b\"{}\"", bytes.escape_ascii()).unwrap(),
             Value::Function(_) => out.push_str("Function(..)"),
             Value::Aggregate(aggregate) => {
                 if aggregate.kind() != Kind::Map {

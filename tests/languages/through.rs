@@ -16,12 +16,12 @@ pub fn within_the_cap(value: &Value) -> Result<(), ErrorKind> {
 /// Lua has one container, the table: a map from keys to what is not nil, whose list is what `#`
 /// counts.
 ///
-/// - A nil is no entry. Everything else keeps its type and every bit.
+/// - A nil is no entry, and bytes are a string. Everything else keeps its type and every bit.
 /// - A pair with the index of an element would replace that: strict refuses, lenient lets it.
 /// - What comes out is a list of the `#` first elements, with pairs if there are other entries; an
 ///   empty table is an empty list.
 pub fn lua(value: &Value, fidelity: Fidelity) -> Back {
-    let Some(aggregate) = value.as_aggregate() else { return Ok(value.clone()) };
+    let Some(aggregate) = value.as_aggregate() else { return Ok(with_strings_only(value)) };
     let mut table = Table::default();
     for value in aggregate.array() {
         table.array.push(lua(value, fidelity)?);
@@ -48,6 +48,14 @@ pub fn lua(value: &Value, fidelity: Fidelity) -> Back {
         }
     }
     Ok(out.into())
+}
+
+/// What is no aggregate, in a language whose strings are its bytes.
+fn with_strings_only(value: &Value) -> Value {
+    match value {
+        Value::Bytes(bytes) => Value::String(bytes.clone()),
+        other => other.clone(),
+    }
 }
 
 /// A table of Lua that was made with room for its list and for its pairs, as values that enter are.
@@ -110,6 +118,7 @@ const SAFE: i64 = (1 << 53) - 1;
 /// JavaScript has numbers, which are reals, and tells lists from maps.
 ///
 /// - An integral real of no more than 53 bits comes back as an int, but minus zero stays a real.
+/// - A string that is no UTF-8 becomes bytes; bytes stay bytes.
 /// - Keys that are no UTF-8, and pairs of a mix whose keys are numbers, indexes as text or `length`
 ///   have no counterpart: strict refuses them; lenient writes U+FFFD into the first, and leaves the
 ///   others out.
@@ -117,9 +126,10 @@ pub fn js(value: &Value, fidelity: Fidelity) -> Back {
     let aggregate = match value {
         Value::Real(real) => return Ok(number(*real)),
         Value::Aggregate(aggregate) => aggregate,
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::String(_) | Value::Function(_) => {
-            return Ok(value.clone());
+        Value::String(bytes) if std::str::from_utf8(bytes).is_err() => {
+            return Ok(Value::Bytes(bytes.clone()));
         }
+        other => return Ok(other.clone()),
     };
     let is_mix = aggregate.kind() == Kind::Both;
     let mut out = Aggregate::with_kind(if is_mix { Kind::List } else { aggregate.kind() });
@@ -154,16 +164,14 @@ fn is_of_an_array(name: &str) -> bool {
 
 /// BASIC has no booleans, and a LIST or a DICT for each container.
 ///
-/// - A bool is 0 or 1. Everything else keeps its type and every bit.
+/// - A bool is 0 or 1, and bytes are a string. Everything else keeps its type and every bit.
 /// - A mix is a DICT with its list under the keys from 0, and stays one. A pair with such a key would
 ///   replace the element: strict refuses, lenient lets it.
 pub fn basic(value: &Value, fidelity: Fidelity) -> Back {
     let aggregate = match value {
         Value::Bool(truth) => return Ok(i64::from(*truth).into()),
         Value::Aggregate(aggregate) => aggregate,
-        Value::Nil | Value::Int(_) | Value::Real(_) | Value::String(_) | Value::Function(_) => {
-            return Ok(value.clone());
-        }
+        other => return Ok(with_strings_only(other)),
     };
     let mut list = Vec::new();
     for value in aggregate.array() {

@@ -74,7 +74,7 @@ language there are two tables, whose rows are samples that the tests of calog ho
   into a script      a VALUE, and an expression that is true of what the script sees as v
 
 Outside, a value is written so:
-  nil  true  1 (an integer)  1.0 (a real)  \"text\"  b\"\\xff\" (bytes that are no text)
+  nil  true  1 (an integer)  1.0 (a real)  \"text\"  \"\\xff\" (a string that is no text)  b\"hi\" (bytes)
   [1, 2] (a list)  {\"a\": 1} (a map)  [1]{\"a\": 2} (both in one)  Function(..)
 
 STRICT   what becomes of it unless somebody chooses otherwise: what the other side lacks is an error

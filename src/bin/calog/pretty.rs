@@ -41,6 +41,7 @@ impl Node {
             Value::Int(int) => Self::Leaf(int.to_string()),
             Value::Real(real) => Self::Leaf(format!("{real:?}")),
             Value::String(bytes) => Self::Leaf(quoted(bytes)),
+            Value::Bytes(bytes) => Self::Leaf(format!("b{}", quoted(bytes))),
             Value::Function(_) => Self::leaf("function"),
             Value::Aggregate(aggregate) if aggregate.is_empty() => Self::leaf("{}"),
             Value::Aggregate(_) if depth == MAX_DEPTH => Self::leaf("{…}"),
@@ -154,7 +155,9 @@ mod tests {
         let text = r#"{name = "Ada \"the\"\n", ["a b"] = {1, 2}, half = 0.5, one = 1.0}"#;
         assert_eq!(lines(&value), text);
         assert_eq!(lines(&Value::list::<i64>([])), "{}");
-        assert_eq!(lines(&bytes::Bytes::from_static(b"a\xff\x1b").into()), r#""a\xff\u{1b}""#);
+        let bytes = bytes::Bytes::from_static(b"a\xff\x1b");
+        assert_eq!(lines(&Value::String(bytes.clone())), r#""a\xff\u{1b}""#);
+        assert_eq!(lines(&bytes.into()), r#"b"a\xff\u{1b}""#);
         let mut both = Aggregate::list(vec![1.into()]);
         both.insert(7, true);
         assert_eq!(lines(&both.into()), "{1, [7] = true}");

@@ -1,7 +1,6 @@
 //! What `run` and `repl` have in common: the broker that the options ask for.
 
 use crate::{args::Options, report::Reporter, stdin::Asks, stdout::Stdout, stop::Stop};
-use bytes::Bytes;
 use calog::{Broker, Fidelity, Limits, Open, Permissions, Result, Value};
 use std::{
     ffi::OsString,
@@ -55,7 +54,7 @@ impl Setup {
         let failed = failures.clone();
         let mut builder = Broker::builder()
             .native_async("exit", move |code: Option<i64>| exit.clone().exit(code))
-            .data("args", Value::list(args.into_iter().map(to_bytes)))
+            .data("args", Value::list(args.into_iter().map(to_string)))
             // After `exit`, nothing of the scripts counts, though some may run a moment longer.
             .output_parts(move |_context, text, ends_line| {
                 if ended.code().is_none() {
@@ -110,10 +109,10 @@ fn permissions(options: &Options) -> Result<Permissions> {
     options.allow_net.iter().try_fold(all, |all, grant| all.allow_net(grant))
 }
 
-/// An argument as scripts get it: its bytes, which need not be UTF-8.
-fn to_bytes(arg: OsString) -> Bytes {
+/// An argument as scripts get it: a string, which need not be UTF-8.
+fn to_string(arg: OsString) -> Value {
     #[cfg(unix)]
-    return Bytes::from(std::os::unix::ffi::OsStringExt::into_vec(arg));
+    return Value::String(std::os::unix::ffi::OsStringExt::into_vec(arg).into());
     #[cfg(not(unix))]
-    return Bytes::from(arg.to_string_lossy().into_owned());
+    return arg.to_string_lossy().into_owned().into();
 }

@@ -5,7 +5,7 @@ use crate::{
     fidelity::{
         Outcome::{Fails, Is},
         Rule,
-        write::{enters, keyed, nested, no_way, out, table},
+        write::{binary, enters, keyed, nested, no_way, out, table},
     },
     value::{Aggregate, Key, Kind, Value},
 };
@@ -59,7 +59,7 @@ pub(super) const RULES: &[Rule] = &[
     out("an empty string", "\"\"", "\"\""),
     out("a text that looks like a number", "\"42\"", "\"42\""),
     out("an embedded NUL", "\"a\" + chr(0) + \"b\"", "\"a\\0b\""),
-    out("bytes that are not UTF-8", "chr(255) + chr(254)", "b\"\\xff\\xfe\""),
+    out("a string that is not UTF-8", "chr(255) + chr(254)", "\"\\xff\\xfe\""),
     // Collections.
     out("an empty LIST", "list()", "[]"),
     out("an empty DICT", "dict()", "{}"),
@@ -79,7 +79,7 @@ pub(super) const RULES: &[Rule] = &[
     out("an integral REAL key is the int", "dict(7.0, \"a\")", "{7: \"a\"}"),
     out("a REAL key", "dict(0.5, \"half\")", "{0.5: \"half\"}"),
     out("infinity as a key", "dict(1 / 0, \"far\")", "{inf: \"far\"}"),
-    out("a key that is not UTF-8", "dict(chr(255), 1)", "{b\"\\xff\": 1}"),
+    out("a key that is not UTF-8", "dict(chr(255), 1)", "{\"\\xff\": 1}"),
     no_way("two keys that are one", "dict(2, \"a\", 2.0, \"b\")", "{2: \"b\"}"),
     no_way("NaN as a key", "dict(0 / 0, 1, \"a\", 2)", "{\"a\": 2}"),
     no_way("NIL as a key", "dict(nil, 1, \"a\", 2)", "{\"a\": 2}"),
@@ -152,11 +152,19 @@ pub(super) const RULES: &[Rule] = &[
         "v = \"a\" + chr(0) + \"b\" and len(v) = 3",
     ),
     enters(
-        "bytes that are not UTF-8",
-        "b\"\\xff\\xfe\"",
-        || Bytes::from_static(b"\xff\xfe").into(),
+        "a string that is not UTF-8",
+        "\"\\xff\\xfe\"",
+        || Value::String(Bytes::from_static(b"\xff\xfe")),
         "v = chr(255) + chr(254) and len(v) = 2",
     ),
+    // What a socket, a file or the body of a request yields.
+    enters(
+        "bytes: a string",
+        "b\"\\xff\\xfe\"",
+        || binary(b"\xff\xfe"),
+        "v = chr(255) + chr(254) and len(v) = 2",
+    ),
+    enters("bytes that are text: a string too", "b\"hi\"", || binary(b"hi"), "v = \"hi\""),
     // Aggregates.
     enters(
         "an empty list",
@@ -221,7 +229,7 @@ pub(super) const RULES: &[Rule] = &[
     enters("a real key", "{0.5: \"half\"}", || keyed(0.5, "half"), "v(0.5) = \"half\""),
     enters(
         "a key that is not UTF-8",
-        "{b\"\\xff\": 1}",
+        "{\"\\xff\": 1}",
         || Value::map([(Bytes::from_static(b"\xff"), 1)]),
         "v(chr(255)) = 1",
     ),

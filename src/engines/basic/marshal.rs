@@ -78,7 +78,9 @@ impl Crossing<'_> {
             outside::Value::Bool(truth) => Value::truth(*truth),
             outside::Value::Int(int) => Value::Int(*int),
             outside::Value::Real(real) => Value::Real(*real),
-            outside::Value::String(bytes) => self.enter_text(bytes)?,
+            outside::Value::String(bytes) | outside::Value::Bytes(bytes) => {
+                self.enter_text(bytes)?
+            }
             outside::Value::Function(function) if function.context() == self.scope.id() => {
                 // One of our own comes home as itself.
                 self.handles.get(function.key()).copied().unwrap_or_default()
@@ -143,7 +145,8 @@ fn check_parts(scope: &dyn Scope, aggregate: &Aggregate) -> Result<()> {
         | outside::Value::Bool(_)
         | outside::Value::Int(_)
         | outside::Value::Real(_)
-        | outside::Value::String(_) => Ok(()),
+        | outside::Value::String(_)
+        | outside::Value::Bytes(_) => Ok(()),
     };
     for (index, value) in aggregate.array().iter().enumerate() {
         part(value).map_err(|error| error.at(format_args!("[{index}]")))?;

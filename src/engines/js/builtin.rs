@@ -36,7 +36,7 @@ fn call(state: &State, args: &mut [Value]) -> Step {
 
 /// The text of bytes; if it must be UTF-8 throughout, anything else is an error.
 fn decode(_: &State, args: &mut [Value]) -> Step {
-    let [Value::String(bytes), Value::Bool(fatal)] = args else { return wrong("expected bytes") };
+    let [Value::Bytes(bytes), Value::Bool(fatal)] = args else { return wrong("expected bytes") };
     match std::str::from_utf8(bytes) {
         Ok(_) => Step::Ready(Ok(Value::String(bytes.clone()))),
         Err(_) if *fatal => wrong("the bytes are not UTF-8"),

@@ -5,7 +5,7 @@ use crate::{
     fidelity::{
         Outcome::{Fails, Is},
         Rule,
-        write::{enters, keyed, nested, no_way, out, table},
+        write::{binary, enters, keyed, nested, no_way, out, table},
     },
     value::{Aggregate, Key, Kind, Value},
 };
@@ -53,10 +53,17 @@ pub(super) const RULES: &[Rule] = &[
     no_way("a lone surrogate in a key", "({ '\\ud800': 1 })", "{\"\u{fffd}\": 1}"),
     no_way("a symbol", "Symbol('s')", "nil"),
     no_way("a symbol in a list", "[1, Symbol.iterator, 3]", "[1, nil, 3]"),
-    out("bytes: a string", "Uint8Array.of(0, 255)", "b\"\\x00\\xff\""),
-    out("bytes that are text", "Uint8ClampedArray.of(104, 105)", "\"hi\""),
-    out("a buffer", "Uint8Array.of(104, 105).buffer", "\"hi\""),
-    out("a view of a buffer", "new DataView(Uint8Array.of(97, 98, 99).buffer, 1)", "\"bc\""),
+    out("a Uint8Array: bytes", "Uint8Array.of(0, 255)", "b\"\\x00\\xff\""),
+    out("one of text: bytes too", "Uint8Array.of(104, 105)", "b\"hi\""),
+    out("an empty one", "new Uint8Array()", "b\"\""),
+    out("a part of one", "Uint8Array.of(97, 98, 99).subarray(1)", "b\"bc\""),
+    out("a Uint8ClampedArray: bytes", "Uint8ClampedArray.of(104, 105)", "b\"hi\""),
+    out("a buffer: bytes", "Uint8Array.of(104, 105).buffer", "b\"hi\""),
+    out(
+        "a view of a buffer: bytes",
+        "new DataView(Uint8Array.of(97, 98, 99).buffer, 1)",
+        "b\"bc\"",
+    ),
     out("other typed arrays: lists", "Int16Array.of(-1, 2)", "[-1, 2]"),
     out("a typed array of floats", "Float64Array.of(0.5, 1)", "[0.5, 1]"),
     out("a typed array of BigInts", "BigInt64Array.of(-1n)", "[-1]"),
@@ -202,10 +209,29 @@ pub(super) const RULES: &[Rule] = &[
     ),
     enters("an embedded NUL", "\"a\\0b\"", || "a\0b".into(), "v === 'a\\0b' && v.length === 3"),
     enters(
-        "bytes that are not UTF-8",
-        "b\"\\xff\\xfe\"",
-        || Bytes::from_static(b"\xff\xfe").into(),
+        "a string that is not UTF-8: a Uint8Array",
+        "\"\\xff\\xfe\"",
+        || Value::String(Bytes::from_static(b"\xff\xfe")),
         "v instanceof Uint8Array && v.join() === '255,254'",
+    ),
+    // What a socket, a file or the body of a request yields.
+    enters(
+        "bytes: a Uint8Array",
+        "b\"\\xff\\xfe\"",
+        || binary(b"\xff\xfe"),
+        "v instanceof Uint8Array && v.join() === '255,254'",
+    ),
+    enters(
+        "bytes that are text: a Uint8Array too",
+        "b\"hi\"",
+        || binary(b"hi"),
+        "v instanceof Uint8Array && v.join() === '104,105'",
+    ),
+    enters(
+        "no bytes: a Uint8Array still",
+        "b\"\"",
+        || binary(b""),
+        "v instanceof Uint8Array && v.length === 0",
     ),
     // Aggregates.
     enters("an empty list", "[]", || Aggregate::new().into(), "Array.isArray(v) && v.length === 0"),
@@ -307,7 +333,7 @@ pub(super) const RULES: &[Rule] = &[
     .lenient(Is("v.length === 1 && v[0] === 10")),
     Rule::enters(
         "a key that is not UTF-8",
-        "{b\"\\xff\": 1}",
+        "{\"\\xff\": 1}",
         || Value::map([(Bytes::from_static(b"\xff"), 1)]),
         Fails(ErrorKind::Unrepresentable),
     )

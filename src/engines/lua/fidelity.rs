@@ -5,7 +5,7 @@ use crate::{
     fidelity::{
         Outcome::{Fails, Is},
         Rule,
-        write::{enters, keyed, nested, no_way, out, table},
+        write::{binary, enters, keyed, nested, no_way, out, table},
     },
     value::{Aggregate, Kind, Value},
 };
@@ -38,8 +38,8 @@ pub(super) const RULES: &[Rule] = &[
     out("an empty string", "''", "\"\""),
     out("a text that looks like a number", "'42'", "\"42\""),
     out("an embedded NUL", "'a\\0b'", "\"a\\0b\""),
-    out("bytes that are not UTF-8", "'\\xff\\xfe'", "b\"\\xff\\xfe\""),
-    out("a lone surrogate, which is not UTF-8", "'\\u{D800}'", "b\"\\xed\\xa0\\x80\""),
+    out("a string that is not UTF-8", "'\\xff\\xfe'", "\"\\xff\\xfe\""),
+    out("a lone surrogate, which is not UTF-8", "'\\u{D800}'", "\"\\xed\\xa0\\x80\""),
     // Tables.
     out("an empty table: a list", "{}", "[]"),
     out("a sequence: a list", "{1, 'two', true}", "[1, \"two\", true]"),
@@ -75,7 +75,7 @@ pub(super) const RULES: &[Rule] = &[
     out("a float key", "{[0.5] = 'half'}", "{0.5: \"half\"}"),
     out("infinity as a key", "{[1 / 0] = 'far'}", "{inf: \"far\"}"),
     out("a number as text is another key", "{'a', ['1'] = 'b'}", "[\"a\"]{\"1\": \"b\"}"),
-    out("a key that is not UTF-8", "{['\\xff'] = 1}", "{b\"\\xff\": 1}"),
+    out("a key that is not UTF-8", "{['\\xff'] = 1}", "{\"\\xff\": 1}"),
     no_way("a boolean as a key", "{'a', [true] = 1}", "[\"a\"]"),
     no_way("a table as a key", "{'a', [{}] = 1}", "[\"a\"]"),
     no_way("a function as a key", "{'a', [print] = 1}", "[\"a\"]"),
@@ -123,11 +123,14 @@ pub(super) const RULES: &[Rule] = &[
     enters("text", "\"na\u{ef}ve\"", || "na\u{ef}ve".into(), "v == 'na\u{ef}ve'"),
     enters("an embedded NUL", "\"a\\0b\"", || "a\0b".into(), "v == 'a\\0b' and #v == 3"),
     enters(
-        "bytes that are not UTF-8",
-        "b\"\\xff\\xfe\"",
-        || Bytes::from_static(b"\xff\xfe").into(),
+        "a string that is not UTF-8",
+        "\"\\xff\\xfe\"",
+        || Value::String(Bytes::from_static(b"\xff\xfe")),
         "v == '\\xff\\xfe'",
     ),
+    // What a socket, a file or the body of a request yields.
+    enters("bytes: a string", "b\"\\xff\\xfe\"", || binary(b"\xff\xfe"), "v == '\\xff\\xfe'"),
+    enters("bytes that are text: a string too", "b\"hi\"", || binary(b"hi"), "v == 'hi'"),
     // Aggregates.
     enters("an empty list", "[]", || Aggregate::new().into(), "next(v) == nil"),
     enters(
@@ -180,7 +183,7 @@ pub(super) const RULES: &[Rule] = &[
     enters("a number as text", "{\"1\": \"a\"}", || Value::map([("1", "a")]), "v['1'] == 'a'"),
     enters(
         "a key that is not UTF-8",
-        "{b\"\\xff\": 1}",
+        "{\"\\xff\": 1}",
         || Value::map([(Bytes::from_static(b"\xff"), 1)]),
         "v['\\xff'] == 1",
     ),

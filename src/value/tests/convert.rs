@@ -31,7 +31,8 @@ fn plain_types_become_values() {
     becomes(&owned, owned.as_str());
     becomes(Cow::from("text"), "text");
     becomes('ä', "ä");
-    becomes(Bytes::from_static(b"\xff"), Bytes::from_static(b"\xff"));
+    becomes(Bytes::from_static(b"\xff"), Value::Bytes(Bytes::from_static(b"\xff")));
+    becomes(Bytes::from_static(b"text"), Value::Bytes(Bytes::from_static(b"text")));
     becomes((), Value::Nil);
     becomes(None::<i64>, Value::Nil);
     becomes(Some(1), 1);

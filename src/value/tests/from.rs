@@ -22,6 +22,11 @@ fn plain_values_become_plain_types() {
     assert_eq!(from::<Cow<'static, str>>("text").unwrap(), "text");
     assert_eq!(from::<char>("ä").unwrap(), 'ä');
     assert_eq!(from::<Bytes>(Bytes::from_static(b"\0\xff")).unwrap(), &b"\0\xff"[..]);
+    assert_eq!(from::<Bytes>("text").unwrap(), "text");
+    assert_eq!(from::<Bytes>(Value::String(Bytes::from_static(b"\xff"))).unwrap(), &b"\xff"[..]);
+    assert_eq!(from::<String>(Bytes::from_static(b"text")).unwrap(), "text");
+    assert_eq!(from::<char>(Bytes::from_static(b"t")).unwrap(), 't');
+    assert_eq!(from::<Key>(Bytes::from_static(b"k")).unwrap(), Key::from("k"));
     assert_eq!(from::<Option<i64>>(1).unwrap(), Some(1));
     assert_eq!(from::<Option<i64>>(Value::Nil).unwrap(), None);
     assert_eq!(from::<Key>(2.0).unwrap(), Key::Int(2));
@@ -40,6 +45,9 @@ fn another_type_is_a_type_error() {
     is(from::<Bytes>(Value::Nil), ErrorKind::Type, &text("string", "nil"));
     is(from::<i64>("1"), ErrorKind::Type, &text("int", "string"));
     is(from::<i64>(true), ErrorKind::Type, &text("int", "bool"));
+    is(from::<i64>(Bytes::from_static(b"1")), ErrorKind::Type, &text("int", "bytes"));
+    is(from::<f64>(Bytes::new()), ErrorKind::Type, &text("real", "bytes"));
+    is(from::<Vec<u8>>(Bytes::new()), ErrorKind::Type, &text("list", "bytes"));
     is(from::<f64>("1"), ErrorKind::Type, &text("real", "string"));
     is(from::<bool>(1), ErrorKind::Type, &text("bool", "int"));
     is(from::<()>(false), ErrorKind::Type, &text("nil", "bool"));
@@ -106,6 +114,7 @@ fn bytes_are_not_text() {
     let bytes = Bytes::from_static(b"a\xff");
     let text = "expected text, got bytes that are not UTF-8";
     is(from::<String>(bytes.clone()), ErrorKind::Unrepresentable, text);
+    is(from::<String>(Value::String(bytes.clone())), ErrorKind::Unrepresentable, text);
     is(from::<char>(bytes.clone()), ErrorKind::Unrepresentable, text);
     is(
         from::<Vec<String>>(Value::list([bytes])),

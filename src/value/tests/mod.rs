@@ -63,7 +63,8 @@ fn nested(depth: usize) -> Value {
 fn everything(function: Function) -> Value {
     let mut both = Aggregate::new();
     both.push(Value::list([Value::Nil, true.into(), i64::MIN.into(), f64::INFINITY.into()]));
-    both.insert("text", Bytes::from_static(b"a\0b\xff"));
+    both.insert("text", Value::String(Bytes::from_static(b"a\0b\xff")));
+    both.insert("bytes", Bytes::from_static(b"a\0b\xff"));
     both.insert(-1, Value::map([("f", function)]));
     both.insert(Key::real(0.5).unwrap(), Aggregate::with_kind(Kind::Both));
     both.into()

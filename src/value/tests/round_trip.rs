@@ -123,7 +123,7 @@ fn a_struct_of_everything_comes_back() {
 }
 
 #[test]
-fn bytes_are_strings() {
+fn bytes_stay_bytes() {
     // C-011
     struct Raw(&'static [u8]);
     impl Serialize for Raw {
@@ -131,9 +131,19 @@ fn bytes_are_strings() {
             serializer.serialize_bytes(self.0)
         }
     }
+    let text = to_value(&Raw(b"text")).unwrap();
+    assert_eq!(text, Value::Bytes(Bytes::from_static(b"text")));
+    assert_eq!(from_value::<Value>(text.clone()).unwrap(), text);
+    assert_eq!(from_value::<String>(text.clone()).unwrap(), "text");
+    is(from_value::<u8>(text), ErrorKind::Type, "expected u8, got bytes");
     let value = to_value(&Raw(b"a\0\xff")).unwrap();
-    assert_eq!(value, Value::from(Bytes::from_static(b"a\0\xff")));
+    assert_eq!(value, Value::Bytes(Bytes::from_static(b"a\0\xff")));
     assert_eq!(from_value::<Value>(value.clone()).unwrap(), value);
+    assert_eq!(to_value(&value).unwrap(), value);
+    // Text of serde's is UTF-8.
+    assert_eq!(to_value(&Value::String(Bytes::from_static(b"a\0\xff"))).unwrap(), value);
+    let keyed = Value::map([(Bytes::from_static(b"\xff"), 1)]);
+    assert_eq!(to_value(&keyed).unwrap(), keyed);
     is(
         from_value::<String>(value),
         ErrorKind::Unrepresentable,

@@ -12,6 +12,7 @@ fn every_type_has_its_name_and_accessor() {
         (1.into(), "int"),
         (1.0.into(), "real"),
         ("x".into(), "string"),
+        (Bytes::from_static(b"x").into(), "bytes"),
         (Aggregate::new().into(), "aggregate"),
         (function(1).into(), "function"),
     ];
@@ -22,6 +23,7 @@ fn every_type_has_its_name_and_accessor() {
         assert_eq!(value.as_int(), (*name == "int").then_some(1));
         assert_eq!(value.as_real(), (*name == "real").then_some(1.0));
         assert_eq!(value.as_str(), (*name == "string").then_some("x"));
+        assert_eq!(value.as_bytes().is_some(), ["string", "bytes"].contains(name));
         assert_eq!(value.as_aggregate().is_some(), *name == "aggregate");
         assert_eq!(value.as_function().is_some(), *name == "function");
     }
@@ -48,10 +50,30 @@ fn ints_and_reals_are_distinct() {
 fn strings_are_any_bytes() {
     // C-011
     let bytes = Bytes::from_static(b"a\0b\xff\xfe\0");
-    let value = Value::from(bytes.clone());
+    let value = Value::String(bytes.clone());
     assert_eq!(value.as_bytes(), Some(&bytes));
     assert_eq!(value.as_str(), None);
     assert_eq!(Value::from("a\0b").as_str(), Some("a\0b"));
+}
+
+#[test]
+fn bytes_are_a_type_of_their_own_whatever_they_contain() {
+    for content in [&b""[..], b"text", b"a\0\xff"] {
+        let content = Bytes::from_static(content);
+        let value = Value::from(content.clone());
+        assert!(matches!(&value, Value::Bytes(bytes) if *bytes == content));
+        assert_eq!(value.as_bytes(), Some(&content));
+        assert_eq!(value.as_str(), None);
+        assert_eq!(value, value.clone());
+        assert_ne!(value, Value::String(content.clone()));
+        assert_eq!(value.size_bytes(), Value::String(content).size_bytes());
+    }
+}
+
+// Values are moved about in every call.
+#[test]
+fn a_value_takes_no_more_than_its_bytes_and_a_word() {
+    assert_eq!(size_of::<Value>(), size_of::<Bytes>() + size_of::<usize>());
 }
 
 #[test]
@@ -66,6 +88,10 @@ fn equality_tells_every_two_values_apart() {
         f64::NAN.into(),
         "".into(),
         "0".into(),
+        Value::String(Bytes::from_static(b"\xff")),
+        Bytes::new().into(),
+        Bytes::from_static(b"0").into(),
+        Bytes::from_static(b"\xff").into(),
         Aggregate::new().into(),
         Aggregate::with_kind(Kind::Map).into(),
         Aggregate::with_kind(Kind::Both).into(),
@@ -144,8 +170,9 @@ fn a_function_in_a_value_can_be_called() {
 fn debug_shows_every_type() {
     assert_eq!(
         format!("{:?}", everything(function(3))),
-        r#"[[nil, true, -9223372036854775808, inf]]{"text": b"a\x00b\xff", -1: {"f": Function(7.1#3)}, 0.5: []{}}"#
+        r#"[[nil, true, -9223372036854775808, inf]]{"text": "a\x00b\xff", "bytes": b"a\x00b\xff", -1: {"f": Function(7.1#3)}, 0.5: []{}}"#
     );
+    assert_eq!(format!("{:?}", Value::from(Bytes::from_static(b"hi"))), r#"b"hi""#);
     assert_eq!(format!("{:?}", Aggregate::with_kind(Kind::Map)), "{}");
 }
 
@@ -162,8 +189,10 @@ fn debug_is_bounded() {
     assert!(long.ends_with(", 999, …]"), "{long}");
     let text = format!("{:?}", Value::from("ä".repeat(201)));
     assert_eq!(text, format!("\"{}\"… (402 bytes)", "ä".repeat(200)));
-    let bytes = format!("{:?}", Value::from(Bytes::from(vec![0xff; 201])));
-    assert_eq!(bytes, format!("b\"{}\"… (201 bytes)", "\\xff".repeat(200)));
+    let bytes = Bytes::from(vec![0xff; 201]);
+    let short = format!("\"{}\"… (201 bytes)", "\\xff".repeat(200));
+    assert_eq!(format!("{:?}", Value::String(bytes.clone())), short);
+    assert_eq!(format!("{:?}", Value::Bytes(bytes)), format!("b{short}"));
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl Reader<'_> {
             entries::Class::Bytes => {
                 let bytes = self.caught(entries::bytes(self.state, object))?;
                 self.spend(bytes.len())?;
-                Ok(Value::String(bytes.into()))
+                Ok(Value::Bytes(bytes.into()))
             }
             entries::Class::Boxed => {
                 let inner = self.caught(self.js().invoke(object, "valueOf", &[]))?;

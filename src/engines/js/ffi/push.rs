@@ -29,7 +29,12 @@ fn check_parts(state: &State, aggregate: &Aggregate, strict: bool) -> Result<()>
     let part = |value: &Value| match value {
         Value::Function(function) => state.scope().admit(function),
         Value::Aggregate(aggregate) => check_parts(state, aggregate, strict),
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) | Value::String(_) => Ok(()),
+        Value::Nil
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Real(_)
+        | Value::String(_)
+        | Value::Bytes(_) => Ok(()),
     };
     for (index, value) in aggregate.array().iter().enumerate() {
         part(value).map_err(|error| error.at(format_args!("[{index}]")))?;
@@ -99,6 +104,7 @@ pub(super) fn push(state: &State, value: &Value) -> Outcome<Val> {
             Ok(text) => js.string(text),
             Err(_) => js.binary(bytes),
         },
+        Value::Bytes(bytes) => js.binary(bytes),
         // One of our own comes home as itself.
         Value::Function(function) if function.context() == state.scope().id() => {
             match state.handles.borrow().get(function.key()) {

@@ -282,7 +282,9 @@ pub(super) unsafe fn push_scalar(l: L, value: &Value) -> bool {
             Value::Bool(b) => lua_pushboolean(l, (*b).into()),
             Value::Int(i) => lua_pushinteger(l, *i),
             Value::Real(r) => lua_pushnumber(l, *r),
-            Value::String(_) | Value::Aggregate(_) | Value::Function(_) => return false,
+            Value::String(_) | Value::Bytes(_) | Value::Aggregate(_) | Value::Function(_) => {
+                return false;
+            }
         }
     }
     true
@@ -302,7 +304,12 @@ fn check_parts(state: &State, aggregate: &Aggregate) -> Result<()> {
     let part = |value: &Value| match value {
         Value::Function(function) => state.scope().admit(function),
         Value::Aggregate(aggregate) => check_parts(state, aggregate),
-        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) | Value::String(_) => Ok(()),
+        Value::Nil
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Real(_)
+        | Value::String(_)
+        | Value::Bytes(_) => Ok(()),
     };
     for (index, value) in (1..).zip(aggregate.array()) {
         part(value).map_err(|error| error.at(format_args!("[{index}]")))?;
@@ -333,7 +340,7 @@ pub(super) unsafe fn push(state: &State, l: L, value: &Value) {
             return;
         }
         match value {
-            Value::String(bytes) => {
+            Value::String(bytes) | Value::Bytes(bytes) => {
                 lua_pushlstring(l, bytes.as_ptr().cast(), bytes.len());
             }
             Value::Aggregate(aggregate) => push_table(state, l, aggregate),
