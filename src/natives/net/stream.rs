@@ -1,0 +1,296 @@
+//! Connections, whatever they run over: bytes in both directions, each in the order of the calls.
+//!
+//! The two directions have a lock each, which is handed on in the order of those who wait for it: a
+//! call that reads never holds up one that sends, and what two calls send never mixes.
+
+use super::{failure::failed, scratch};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    value::Value,
+};
+use bytes::{Buf, Bytes, BytesMut};
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::Mutex,
+};
+
+type Input = Box<dyn AsyncRead + Send + Unpin>;
+type Output = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// What a line may take, and one `recv`, unless the script says otherwise.
+pub(super) const MOST: usize = 64 << 10;
+
+/// How much is read at once ahead of a line that is not whole yet.
+const AHEAD: usize = 16 << 10;
+
+/// An open connection.
+pub(super) struct Stream {
+    reader: Mutex<Reader>,
+    writer: Mutex<Writer>,
+    pub(super) peer: Place,
+    pub(super) local: Place,
+}
+
+/// Where one end of a connection is.
+pub(super) enum Place {
+    Net(SocketAddr),
+    /// The connection was gone before anybody asked.
+    Unknown,
+}
+
+impl From<io::Result<SocketAddr>> for Place {
+    fn from(address: io::Result<SocketAddr>) -> Self {
+        address.map_or(Self::Unknown, Self::Net)
+    }
+}
+
+impl Place {
+    /// What scripts see: `{host, port}`, and an empty map for what has no name.
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Self::Net(address) => {
+                let host = address.ip().to_canonical().to_string();
+                Value::map([
+                    ("host", Value::from(host.as_str())),
+                    ("port", Value::Int(address.port().into())),
+                ])
+            }
+            Self::Unknown => Value::map::<&str, Value>([]),
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn tcp(stream: TcpStream) -> Self {
+        let (peer, local) = (stream.peer_addr().into(), stream.local_addr().into());
+        let (input, output) = stream.into_split();
+        Self::new(Box::new(input), Box::new(output), peer, local)
+    }
+
+    pub(super) fn new(input: Input, output: Output, peer: Place, local: Place) -> Self {
+        let reader = Reader { input, buffer: BytesMut::new(), without_end: 0, end: None };
+        let writer = Writer { output, state: Sending::Open };
+        Self { reader: Mutex::new(reader), writer: Mutex::new(writer), peer, local }
+    }
+
+    /// The next bytes, at least one and at the most `most`; `None` at the end.
+    pub(super) async fn recv(&self, most: usize) -> Result<Option<Bytes>> {
+        let mut reader = self.reader.lock().await;
+        if !reader.buffer.is_empty() {
+            let n = reader.buffer.len().min(most);
+            return Ok(Some(reader.take(n)));
+        }
+        reader.read(most, |data, _| Bytes::copy_from_slice(data)).await
+    }
+
+    /// The next line, without its end; `None` if there is no more. What fails takes nothing.
+    pub(super) async fn recv_line(&self, most: usize) -> Result<Option<Bytes>> {
+        let mut reader = self.reader.lock().await;
+        loop {
+            if let Some(line) = reader.line(most)? {
+                return Ok(Some(line));
+            }
+            if !reader.fill(AHEAD).await? {
+                let rest = reader.buffer.len();
+                return Ok((rest > 0).then(|| reader.take(rest)));
+            }
+        }
+    }
+
+    /// The next `n` bytes. What fails takes nothing.
+    pub(super) async fn recv_exact(&self, n: usize) -> Result<Bytes> {
+        let mut reader = self.reader.lock().await;
+        while reader.buffer.len() < n {
+            let missing = n - reader.buffer.len();
+            if !reader.fill(missing).await? {
+                let there = reader.buffer.len();
+                let message = format!("the connection ended after {there} of {n} bytes");
+                return Err(Error::new(ErrorKind::Transport, message));
+            }
+        }
+        Ok(reader.take(n))
+    }
+
+    /// Sends all of `data`. What is cut off in the middle leaves a connection that sends no more,
+    /// since nobody could tell where the next message begins.
+    pub(super) async fn send(&self, data: &[u8]) -> Result<()> {
+        self.writer.lock().await.send(data).await
+    }
+
+    /// Tells the peer, after all that was sent, that nothing follows.
+    pub(super) async fn shutdown(&self) -> Result<()> {
+        self.writer.lock().await.shutdown().await
+    }
+}
+
+impl Drop for Stream {
+    /// TLS says farewell, so that the peer can tell the end from a cut. That is tried once: nobody
+    /// waits for a peer that does not read.
+    fn drop(&mut self) {
+        let writer = self.writer.get_mut();
+        if matches!(writer.state, Sending::Open) {
+            let mut nobody = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut writer.output).poll_shutdown(&mut nobody);
+        }
+    }
+}
+
+struct Reader {
+    input: Input,
+    /// What was read ahead, or read by a call that was cut off.
+    buffer: BytesMut,
+    /// So many bytes at the begin of the buffer hold no end of a line.
+    without_end: usize,
+    /// How it ended, once it has.
+    end: Option<Result<()>>,
+}
+
+impl Reader {
+    /// Reads at the most `most` bytes and hands them to `keep`; `None` at the end. It is one step:
+    /// whoever gives the call up before has taken nothing.
+    async fn read<T>(
+        &mut self,
+        most: usize,
+        keep: impl Fn(&[u8], &mut BytesMut) -> T,
+    ) -> Result<Option<T>> {
+        if let Some(end) = &self.end {
+            return end.clone().map(|()| None);
+        }
+        let (input, buffer) = (&mut self.input, &mut self.buffer);
+        let result = poll_fn(|cx| {
+            scratch::with(most, |room| {
+                let mut room = ReadBuf::new(room);
+                ready!(Pin::new(&mut *input).poll_read(cx, &mut room))?;
+                let data = room.filled();
+                Poll::Ready(Ok((!data.is_empty()).then(|| keep(data, buffer))))
+            })
+        })
+        .await;
+        match result {
+            Ok(Some(kept)) => return Ok(Some(kept)),
+            Ok(None) => self.end = Some(Ok(())),
+            Err(error) => self.end = Some(Err(failed("receiving", &error))),
+        }
+        self.end.clone().unwrap_or(Ok(())).map(|()| None)
+    }
+
+    /// Reads into the buffer. `false` at the end.
+    async fn fill(&mut self, most: usize) -> Result<bool> {
+        let read = self.read(most, |data, buffer| buffer.extend_from_slice(data));
+        Ok(read.await?.is_some())
+    }
+
+    /// The line at the begin of the buffer, if it is whole.
+    fn line(&mut self, most: usize) -> Result<Option<Bytes>> {
+        let fresh = &self.buffer[self.without_end..];
+        let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
+            self.without_end = self.buffer.len();
+            // Even if its last byte turns out to be a part of its end.
+            let is_too_long = self.buffer.len() > most.saturating_add(1);
+            return if is_too_long { Err(too_long(most)) } else { Ok(None) };
+        };
+        let end = self.without_end + end;
+        let line = &self.buffer[..end];
+        let length = line.strip_suffix(b"\r").unwrap_or(line).len();
+        if length > most {
+            return Err(too_long(most));
+        }
+        let line = Bytes::copy_from_slice(&line[..length]);
+        self.advance(end + 1);
+        Ok(Some(line))
+    }
+
+    /// Takes `n` bytes out of the buffer, which has them. They are copied: a small piece would keep
+    /// the whole buffer.
+    fn take(&mut self, n: usize) -> Bytes {
+        let taken = Bytes::copy_from_slice(&self.buffer[..n]);
+        self.advance(n);
+        taken
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.buffer.advance(n);
+        self.without_end = 0;
+        if self.buffer.is_empty() {
+            // What one long line took is not kept for all time.
+            self.buffer = BytesMut::new();
+        }
+    }
+}
+
+fn too_long(most: usize) -> Error {
+    Error::new(ErrorKind::Range, format!("the line has more than {most} bytes"))
+}
+
+struct Writer {
+    output: Output,
+    state: Sending,
+}
+
+enum Sending {
+    Open,
+    /// A call was given up after it had sent a part.
+    Cut,
+    /// Nothing follows.
+    Shut,
+    Failed(Error),
+}
+
+impl Writer {
+    async fn send(&mut self, data: &[u8]) -> Result<()> {
+        match &self.state {
+            Sending::Open => {}
+            Sending::Cut => {
+                let message = "an earlier send was cut off and has sent a part: nothing can follow";
+                return Err(Error::new(ErrorKind::Transport, message));
+            }
+            Sending::Shut => {
+                let message = "the connection was shut down for sending";
+                return Err(Error::new(ErrorKind::Dead, message));
+            }
+            Sending::Failed(error) => return Err(error.clone()),
+        }
+        let result = self.send_all(data).await;
+        result.map_err(|error| {
+            let error = failed("sending (how much has arrived is not known)", &error);
+            self.state = Sending::Failed(error.clone());
+            error
+        })
+    }
+
+    async fn send_all(&mut self, data: &[u8]) -> io::Result<()> {
+        let mut left = data;
+        while !left.is_empty() {
+            let output = &mut self.output;
+            match poll_fn(|cx| Pin::new(&mut *output).poll_write(cx, left)).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => left = &left[n..],
+            }
+            // So it stays if this call ends while it waits.
+            self.state = if left.is_empty() { Sending::Open } else { Sending::Cut };
+        }
+        poll_fn(|cx| Pin::new(&mut self.output).poll_flush(cx)).await
+    }
+
+    async fn shutdown(&mut self) -> Result<()> {
+        if let Sending::Open | Sending::Cut = self.state {
+            let result = poll_fn(|cx| Pin::new(&mut self.output).poll_shutdown(cx)).await;
+            self.state = match result {
+                // A peer that is gone already needs not be told.
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => {
+                    return Err(failed("shutting down", &error));
+                }
+                _ => Sending::Shut,
+            };
+        }
+        Ok(())
+    }
+}
