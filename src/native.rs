@@ -299,6 +299,17 @@ fn take<P: Parameters>(args: Arguments<'_>) -> Result<P> {
     converted(args.caller.has_bools, || P::take_all(args))
 }
 
+/// Runs what blocks on tokio's pool for that. Once it has begun, it is not given up.
+pub(crate) async fn on_the_pool<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => Err(Error::from_panic(&*error.into_panic())),
+        Err(_) => Err(Error::new(ErrorKind::Shutdown, "the runtime is shutting down")),
+    }
+}
+
 /// A Rust function as scripts see it: a name and what it runs.
 pub struct Native {
     name: Arc<str>,
@@ -370,11 +381,7 @@ impl Native {
                     Some(chain) => chain.run(work),
                     None => work(),
                 };
-                match tokio::task::spawn_blocking(work).await {
-                    Ok(result) => result,
-                    Err(error) if error.is_panic() => Err(Error::from_panic(&*error.into_panic())),
-                    Err(_) => Err(Error::new(ErrorKind::Shutdown, "the runtime is shutting down")),
-                }
+                on_the_pool(work).await
             })
         })
     }

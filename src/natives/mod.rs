@@ -1,24 +1,39 @@
 //! Natives that come with calog. Permissions are checked here and nowhere else.
 
+mod env;
 mod fs;
 mod milliseconds;
 #[cfg(feature = "net")]
 mod net;
+mod path;
+mod text;
 mod timer;
 
 use crate::{
     error::{Error, ErrorKind},
     native::{Caller, Native},
+    value::Value,
 };
+use std::ffi::OsString;
 
 /// Every native that comes with calog.
 pub(crate) fn all() -> Vec<Native> {
     let mut all = Vec::new();
+    all.extend(env::all());
     all.extend(fs::all());
+    all.extend(text::all());
     all.extend(timer::all());
     #[cfg(feature = "net")]
     all.extend(net::all());
     all
+}
+
+/// Text of the operating system as a string of scripts: any bytes, where it can be any.
+fn to_string(text: OsString) -> Value {
+    #[cfg(unix)]
+    return Value::String(std::os::unix::ffi::OsStringExt::into_vec(text).into());
+    #[cfg(not(unix))]
+    return text.to_string_lossy().into_owned().into();
 }
 
 /// The error for what the context may not do: it names the grant of [`Permissions`] and the flag of
