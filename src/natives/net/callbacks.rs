@@ -10,6 +10,7 @@ use crate::{
     resources::Handle,
     value::{Function, IntoValue, Value},
 };
+use bytes::Bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// `net.on_connect(l, f)`: `f(c)` for each connection, many at once. One whose `f` fails is closed.
@@ -33,11 +34,11 @@ pub(super) fn on_connect(caller: &Caller, handle: Handle, f: Function) -> Result
 }
 
 fn greet(caller: &Caller, connection: Handle, f: &Function) {
-    let (caller_then, f) = (caller.clone(), f.clone());
+    let (keeper, f) = (caller.clone(), f.clone());
     caller.spawn(async move {
         if let Err(error) = call(&f, connection).await {
-            caller_then.report(error);
-            let _ = Socket::close(&caller_then, connection);
+            keeper.report(error);
+            let _ = Socket::close(&keeper, connection).await;
         }
     });
 }
@@ -50,19 +51,27 @@ pub(super) fn on_data(caller: &Caller, handle: Handle, f: Function) -> Result<()
     socket.take_over()?;
     let keeper = caller.clone();
     caller.spawn(async move {
-        let Ok(stream) = socket.stream() else { return };
-        while let Ok(Some(data)) = socket.waits.wait("on_data", stream.recv(MOST)).await {
+        while let Some(data) = next(&keeper, handle).await {
             if let Err(error) = call(&f, data).await {
                 keeper.report(error);
                 break;
             }
         }
+        let Ok(socket) = Socket::find(&keeper, handle) else { return };
         socket.ended.raise();
         if !socket.is_watched.load(Relaxed) {
-            let _ = Socket::close(&keeper, handle);
+            drop(socket);
+            let _ = Socket::close(&keeper, handle).await;
         }
     });
     Ok(())
+}
+
+/// What comes next, if anything. Nobody holds the socket afterwards: the callback may close it.
+async fn next(caller: &Caller, handle: Handle) -> Option<Bytes> {
+    let socket = Socket::find(caller, handle).ok()?;
+    let data = socket.stream().ok()?.recv(MOST);
+    socket.waits.wait("on_data", data).await.ok()?
 }
 
 /// `net.on_close(c, f)`: `f()` once, when the connection has ended; then it is closed.
@@ -75,10 +84,11 @@ pub(super) fn on_close(caller: &Caller, handle: Handle, f: Function) -> Result<(
     let keeper = caller.clone();
     caller.spawn(async move {
         socket.ended.raised().await;
+        drop(socket);
         if let Err(error) = f.call_raw(Vec::new()).await {
             keeper.report(error);
         }
-        let _ = Socket::close(&keeper, handle);
+        let _ = Socket::close(&keeper, handle).await;
     });
     Ok(())
 }

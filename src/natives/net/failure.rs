@@ -5,7 +5,14 @@ use std::{fmt, io};
 
 /// The error for a socket operation, `what`, that the system has failed.
 pub(in crate::natives) fn failed(what: impl fmt::Display, error: &io::Error) -> Error {
-    Error::new(kind(error), format!("{what}: {error}"))
+    let kind = kind(error);
+    match error.kind() {
+        // Only TLS tells a cut from an end.
+        io::ErrorKind::UnexpectedEof => {
+            Error::new(kind, format!("{what}: the peer broke off, this is not its proper end"))
+        }
+        _ => Error::new(kind, format!("{what}: {error}")),
+    }
 }
 
 fn kind(error: &io::Error) -> ErrorKind {

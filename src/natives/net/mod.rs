@@ -3,46 +3,70 @@
 //! A socket is a resource of the context that opened it. A call waits for it on the script's own
 //! fiber; what comes in a callback is awaited by a task of the context.
 
-mod address;
+pub(super) mod address;
 mod callbacks;
-mod dial;
-mod failure;
+mod datagrams;
+pub(super) mod dial;
+pub(super) mod failure;
 mod listener;
 mod scratch;
 mod socket;
 mod stream;
-mod waits;
+pub(super) mod tls;
+#[cfg(unix)]
+mod unix;
+pub(super) mod waits;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     native::{Caller, Native},
+    natives::milliseconds::Milliseconds,
     resources::Handle,
     value::{Function, Value},
 };
 use bytes::Bytes;
+use datagrams::Datagrams;
 use listener::Listener;
 use socket::{Kind, Socket};
+use std::sync::Arc;
 use stream::{MOST, Stream};
-use waits::Milliseconds;
+use tls::Roots;
+use tokio::time::Instant;
 
 /// The natives of sockets.
 pub(super) fn all() -> Vec<Native> {
+    let roots = Arc::<Roots>::default();
     vec![
         Native::asynchronous("net.connect", connect),
         Native::asynchronous("net.listen", listen),
+        Native::asynchronous(
+            "net.connect_tls",
+            move |caller: Caller, host: String, port: u16, options: Option<tls::Options>| {
+                connect_tls(roots.clone(), caller, host, port, options.unwrap_or_default())
+            },
+        ),
+        Native::asynchronous("net.listen_tls", listen_tls),
+        Native::asynchronous("net.connect_unix", connect_unix),
+        Native::asynchronous("net.listen_unix", listen_unix),
+        Native::asynchronous("net.udp_bind", udp_bind),
+        Native::asynchronous("net.send_to", send_to),
+        Native::asynchronous("net.recv_from", recv_from),
         Native::asynchronous("net.accept", accept),
         Native::asynchronous("net.send", send),
         Native::asynchronous("net.recv", recv),
         Native::asynchronous("net.recv_line", recv_line),
         Native::asynchronous("net.recv_exact", recv_exact),
         Native::asynchronous("net.shutdown", shutdown),
-        Native::sync("net.close", |caller: Caller, h: Handle| Socket::close(&caller, h)),
+        Native::asynchronous("net.close", |caller: Caller, h: Handle| async move {
+            Socket::close(&caller, h).await
+        }),
         Native::sync("net.peer", |caller: Caller, c: Handle| Socket::find(&caller, c)?.peer()),
         Native::sync("net.address", |caller: Caller, h: Handle| -> Result<Value> {
             Ok(Socket::find(&caller, h)?.address())
         }),
         Native::sync("net.timeout", |caller: Caller, h: Handle, ms: Option<Milliseconds>| {
-            Socket::find(&caller, h).map(|socket| socket.waits.set_limit(ms.map(|ms| ms.0)))
+            Socket::find(&caller, h)
+                .map(|socket| socket.waits.set_limit(ms.map(Milliseconds::duration)))
         }),
         Native::sync("net.on_connect", |caller: Caller, l: Handle, f: Function| {
             callbacks::on_connect(&caller, l, f)
@@ -62,14 +86,86 @@ async fn connect(
     port: u16,
     limit: Option<Milliseconds>,
 ) -> Result<Handle> {
-    let limit = limit.map_or(dial::CONNECT_LIMIT, |limit| limit.0);
+    let limit = limit.map_or(dial::CONNECT_LIMIT, Milliseconds::duration);
     let stream = dial::dial(&caller, &host, port, limit).await?;
     Socket::keep(&caller, Kind::Stream(Stream::tcp(stream)))
 }
 
 async fn listen(caller: Caller, host: String, port: u16) -> Result<Handle> {
     let listener = dial::bind(&caller, &host, port).await?;
-    Socket::keep(&caller, Kind::Listener(Listener::tcp(listener)))
+    Socket::keep(&caller, Kind::Listener(Listener::Tcp(listener)))
+}
+
+async fn connect_tls(
+    roots: Arc<Roots>,
+    caller: Caller,
+    host: String,
+    port: u16,
+    options: tls::Options,
+) -> Result<Handle> {
+    let limit = options.timeout.unwrap_or(dial::CONNECT_LIMIT);
+    let began = Instant::now();
+    // What is wrong with the options is found before anybody is troubled.
+    let config = Arc::new(tls::client(&roots, &options).await?);
+    let stream = dial::dial(&caller, &host, port, limit).await?;
+    let left = limit.saturating_sub(began.elapsed());
+    let name = options.name.as_deref().unwrap_or(&host);
+    let stream = tls::connect(config, stream, name, left).await?;
+    Socket::keep(&caller, Kind::Stream(Stream::tls(stream.into())))
+}
+
+async fn listen_tls(
+    caller: Caller,
+    host: String,
+    port: u16,
+    options: tls::Options,
+) -> Result<Handle> {
+    let acceptor = tls::server(&options)?;
+    let listener = dial::bind(&caller, &host, port).await?;
+    Socket::keep(&caller, Kind::Listener(Listener::tls(listener, acceptor)))
+}
+
+#[cfg(unix)]
+async fn connect_unix(caller: Caller, path: String) -> Result<Handle> {
+    let stream = unix::connect(&caller, &path).await?;
+    Socket::keep(&caller, Kind::Stream(stream))
+}
+
+#[cfg(unix)]
+async fn listen_unix(caller: Caller, path: String) -> Result<Handle> {
+    let listener = unix::Listener::bind(&caller, &path).await?;
+    Socket::keep(&caller, Kind::Listener(Listener::Unix(listener)))
+}
+
+#[cfg(not(unix))]
+async fn connect_unix(_caller: Caller, _path: String) -> Result<Handle> {
+    Err(Error::new(ErrorKind::Unsupported, "this system has no Unix sockets"))
+}
+
+#[cfg(not(unix))]
+use connect_unix as listen_unix;
+
+async fn udp_bind(caller: Caller, host: String, port: u16) -> Result<Handle> {
+    let socket = Datagrams::bind(&caller, &host, port).await?;
+    Socket::keep(&caller, Kind::Datagrams(socket))
+}
+
+async fn send_to(
+    caller: Caller,
+    handle: Handle,
+    host: String,
+    port: u16,
+    data: Bytes,
+) -> Result<()> {
+    let socket = Socket::find(&caller, handle)?;
+    let sent = socket.datagrams()?.send_to(&caller, &host, port, &data);
+    socket.waits.wait("send", sent).await
+}
+
+async fn recv_from(caller: Caller, handle: Handle, most: Option<usize>) -> Result<Value> {
+    let socket = Socket::find(&caller, handle)?;
+    let most = size(&caller, most)?;
+    socket.waits.wait("receive", socket.datagrams()?.recv_from(most)).await
 }
 
 async fn accept(caller: Caller, handle: Handle) -> Result<Handle> {

@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 
-/// How much one read can take: as much as the longest datagram.
-pub(super) const BYTES: usize = 64 << 10;
+/// How much one read can take: one byte more than fits into any datagram.
+pub(super) const BYTES: usize = (64 << 10) + 1;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

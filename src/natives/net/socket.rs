@@ -1,6 +1,7 @@
 //! What scripts have handles of: connections and listeners, with what ends the waits for them.
 
 use super::{
+    datagrams::Datagrams,
     listener::Listener,
     stream::Stream,
     waits::{Signal, Waits},
@@ -25,12 +26,23 @@ pub(super) struct Socket {
     /// Whoever closes it at its end is there already: `net.on_close`.
     pub(super) is_watched: AtomicBool,
     kind: Kind,
+    /// After all that belongs to the system.
+    gone: Gone,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there are thousands of the largest, if of any")]
+/// Announces that a socket is gone, when it is dropped with it.
+struct Gone(Arc<Signal>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
 pub(super) enum Kind {
     Stream(Stream),
     Listener(Listener),
+    Datagrams(Datagrams),
 }
 
 impl Kind {
@@ -38,6 +50,7 @@ impl Kind {
         match self {
             Self::Stream(_) => "a connection",
             Self::Listener(_) => "a listener",
+            Self::Datagrams(_) => "a socket for datagrams",
         }
     }
 }
@@ -51,6 +64,7 @@ impl Socket {
             is_taken: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
             kind,
+            gone: Gone(Arc::new(Signal::new())),
         })
     }
 
@@ -58,17 +72,21 @@ impl Socket {
         caller.resource(handle)
     }
 
-    /// Closes a socket: every wait for it ends. `false` if it was closed before.
-    pub(super) fn close(caller: &Caller, handle: Handle) -> Result<bool> {
-        match caller.release::<Self>(handle) {
-            Ok(socket) => {
-                socket.waits.close();
-                socket.ended.raise();
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::Dead => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// Closes a socket: every wait for it ends, and what it has of the system is given back before
+    /// this ends. `false` if it was closed before.
+    pub(super) async fn close(caller: &Caller, handle: Handle) -> Result<bool> {
+        let socket = match caller.release::<Self>(handle) {
+            Ok(socket) => socket,
+            Err(error) if error.kind() == ErrorKind::Dead => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        socket.waits.close();
+        socket.ended.raise();
+        let gone = socket.gone.0.clone();
+        drop(socket);
+        // Those who wait for it let go of it as soon as they run.
+        gone.raised().await;
+        Ok(true)
     }
 
     pub(super) fn stream(&self) -> Result<&Stream> {
@@ -79,6 +97,13 @@ impl Socket {
     pub(super) fn listener(&self) -> Result<&Listener> {
         let Kind::Listener(listener) = &self.kind else { return Err(self.is_no("a listener")) };
         Ok(listener)
+    }
+
+    pub(super) fn datagrams(&self) -> Result<&Datagrams> {
+        let Kind::Datagrams(datagrams) = &self.kind else {
+            return Err(self.is_no("a socket for datagrams"));
+        };
+        Ok(datagrams)
     }
 
     fn is_no(&self, wanted: &str) -> Error {
@@ -95,7 +120,8 @@ impl Socket {
     pub(super) fn address(&self) -> Value {
         match &self.kind {
             Kind::Stream(stream) => stream.local.value(),
-            Kind::Listener(listener) => listener.local().value(),
+            Kind::Listener(listener) => listener.address().value(),
+            Kind::Datagrams(datagrams) => datagrams.address().value(),
         }
     }
 

@@ -13,6 +13,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -21,6 +22,7 @@ use tokio::{
     net::TcpStream,
     sync::Mutex,
 };
+use tokio_rustls::TlsStream;
 
 type Input = Box<dyn AsyncRead + Send + Unpin>;
 type Output = Box<dyn AsyncWrite + Send + Unpin>;
@@ -42,6 +44,9 @@ pub(super) struct Stream {
 /// Where one end of a connection is.
 pub(super) enum Place {
     Net(SocketAddr),
+    /// A Unix socket, whose path is often known at one end only.
+    #[cfg(unix)]
+    Path(Option<PathBuf>),
     /// The connection was gone before anybody asked.
     Unknown,
 }
@@ -53,7 +58,7 @@ impl From<io::Result<SocketAddr>> for Place {
 }
 
 impl Place {
-    /// What scripts see: `{host, port}`, and an empty map for what has no name.
+    /// What scripts see: `{host, port}` or `{path}`, and an empty map for what has no name.
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Net(address) => {
@@ -63,6 +68,13 @@ impl Place {
                     ("port", Value::Int(address.port().into())),
                 ])
             }
+            #[cfg(unix)]
+            Self::Path(Some(path)) => {
+                let path = Bytes::copy_from_slice(path.as_os_str().as_encoded_bytes());
+                Value::map([("path", Value::String(path))])
+            }
+            #[cfg(unix)]
+            Self::Path(None) => Value::map::<&str, Value>([]),
             Self::Unknown => Value::map::<&str, Value>([]),
         }
     }
@@ -72,6 +84,13 @@ impl Stream {
     pub(super) fn tcp(stream: TcpStream) -> Self {
         let (peer, local) = (stream.peer_addr().into(), stream.local_addr().into());
         let (input, output) = stream.into_split();
+        Self::new(Box::new(input), Box::new(output), peer, local)
+    }
+
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        let (socket, _) = stream.get_ref();
+        let (peer, local) = (socket.peer_addr().into(), socket.local_addr().into());
+        let (input, output) = tokio::io::split(stream);
         Self::new(Box::new(input), Box::new(output), peer, local)
     }
 

@@ -3,7 +3,6 @@
 use crate::{
     error::{Error, ErrorKind, Result},
     sync::Mutex,
-    value::{FromValue, Value},
 };
 use std::{
     future::{Future, poll_fn},
@@ -112,20 +111,4 @@ impl Waits {
 pub(in crate::natives) fn late(what: &str, limit: Duration) -> Error {
     let message = format!("{what}: not within {} ms", limit.as_millis());
     Error::new(ErrorKind::Timeout, message)
-}
-
-/// A time as scripts give it: milliseconds, whole or not, from 0 on.
-pub(in crate::natives) struct Milliseconds(pub(in crate::natives) Duration);
-
-impl FromValue for Milliseconds {
-    fn from_value(value: Value) -> Result<Self> {
-        let ms = f64::from_value(value)?;
-        // A time that no clock reaches is still one.
-        let time = Duration::try_from_secs_f64(ms / 1000.0);
-        if ms.is_nan() || ms < 0.0 {
-            let message = format!("{ms} is no time: milliseconds from 0 on");
-            return Err(Error::new(ErrorKind::Range, message));
-        }
-        Ok(Self(time.unwrap_or(Duration::MAX)))
-    }
 }
