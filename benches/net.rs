@@ -63,7 +63,7 @@ const BASIC_ECHO: &str = "
         WEND
         NET.CLOSE(c)
     ENDDEF
-    NET.ON_CONNECT(l, serve)
+    NET.ON_CONNECT(l, CALL(serve))
     address = NET.ADDRESS(l)
     RETURN address(\"port\")";
 
