@@ -49,6 +49,8 @@ pub struct Caller {
     pub(crate) broker: usize,
     /// How large a value may be that crosses to the caller.
     pub(crate) value_bytes: usize,
+    /// How deep such a value may be nested.
+    pub(crate) value_depth: usize,
     /// Does the caller's language have booleans?
     pub(crate) has_bools: bool,
     /// What natives keep for the context.

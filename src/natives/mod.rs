@@ -2,6 +2,7 @@
 
 mod env;
 mod fs;
+mod json;
 mod milliseconds;
 #[cfg(feature = "net")]
 mod net;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Native> {
     let mut all = Vec::new();
     all.extend(env::all());
     all.extend(fs::all());
+    all.extend(json::all());
     all.extend(text::all());
     all.extend(timer::all());
     #[cfg(feature = "net")]

@@ -99,6 +99,7 @@ impl Address {
                 permissions: Arc::new(settings.permissions.clone()),
                 broker: shared.token(),
                 value_bytes: settings.limits.value_bytes,
+                value_depth: settings.limits.value_depth,
                 has_bools: settings.engine.has_bools(),
                 resources: Arc::new(resources),
             };
