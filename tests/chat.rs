@@ -140,10 +140,12 @@ impl Client {
         Self::greeted(Lines::of(reads), Box::new(Plain(stream)), None)
     }
 
-    /// One by `nc`, or by a plain socket where there is none that can close its sending side.
+    /// One by `nc`, or by a plain socket where there is none that can close its sending side, unless
+    /// there must be one.
     fn nc(server: &Server) -> Self {
         let help = Command::new("nc").arg("-h").output();
         if !help.is_ok_and(|help| text(&[help.stdout, help.stderr].concat()).contains("OpenBSD")) {
+            assert!(std::env::var_os("CALOG_TEST_NC").is_none(), "there is no nc of OpenBSD");
             return Self::plain(server);
         }
         let (host, port) = (server.address.ip().to_string(), server.address.port().to_string());

@@ -1,0 +1,5 @@
+local listener = net.listen("127.0.0.1", 0)
+expose("port", net.address(listener).port)
+net.on_connect(listener, function(c)
+  net.on_data(c, function(data) net.send(c, data) end)
+end)

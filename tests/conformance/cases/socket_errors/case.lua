@@ -1,0 +1,71 @@
+-- What can go wrong with a socket has one kind of error in every language, and nothing is lost by it.
+local function kind(f, ...)
+  local ok, e = pcall(f, ...)
+  print(ok and "fine" or e.kind)
+end
+-- Only 127.0.0.1 is allowed here.
+kind(net.connect, "10.0.0.1", 80)
+kind(net.connect, "127.0.0.2", 80)
+kind(net.connect, "example.com", 80)
+kind(net.listen, "0.0.0.0", 0)
+kind(net.listen, "::1", 0)
+print("")
+
+local listener = net.listen("127.0.0.1", 0)
+local port = net.address(listener).port
+kind(net.listen, "127.0.0.1", port)
+local client = net.connect("127.0.0.1", port)
+local server = net.accept(listener)
+print("")
+
+-- Handles that are something else, or somebody else's, or nothing.
+kind(net.recv, listener)
+kind(net.accept, client)
+kind(net.peer, listener)
+kind(net.recv, elsewhere)
+kind(net.recv, 123456789)
+kind(net.recv, -1)
+kind(net.recv, "x")
+kind(net.close, 123456789)
+print("")
+
+-- Sizes, ports and times.
+kind(net.recv, client, 0)
+kind(net.recv, client, -1)
+kind(net.recv_exact, client, -1)
+kind(net.connect, "127.0.0.1", 65536)
+kind(net.connect, "127.0.0.1", -1)
+kind(net.connect, "127.0.0.1", port, -1)
+kind(net.timeout, client, -1)
+kind(net.send, client, 42)
+kind(net.send, client)
+print("")
+
+-- A wait that is over in vain takes nothing.
+net.timeout(client, 5)
+kind(net.recv, client)
+net.send(server, "abc")
+kind(net.recv_exact, client, 6)
+kind(net.recv_line, client)
+net.timeout(client, nil)
+net.send(server, "def\n")
+print(net.recv_line(client))
+net.timeout(listener, 5)
+kind(net.accept, listener)
+print("")
+
+-- What ends while somebody waits for it.
+timer.after(0, function() net.close(client) end)
+kind(net.recv, client)
+kind(net.send, client, "x")
+print(host.show(net.recv(server)))
+local another = net.connect("127.0.0.1", port)
+net.send(another, "abc")
+net.shutdown(another)
+kind(net.send, another, "more")
+net.timeout(listener, nil)
+local half = net.accept(listener)
+kind(net.recv_exact, half, 4)
+print(net.recv_exact(half, 3))
+net.close(listener)
+kind(net.connect, "127.0.0.1", port)

@@ -1,0 +1,16 @@
+-- A stream is read line by line; a line that is too long for a call is there for the next.
+timer.after(0, dictate)
+local c = net.connect("127.0.0.1", port)
+local function line(most) print("[" .. net.recv_line(c, most) .. "]") end
+line()
+line(3)
+line(1)
+line(7)
+local ok, e = pcall(net.recv_line, c, 10)
+print(e.kind)
+print(net.recv_exact(c, 4))
+line(13)
+line(7)
+net.send(c, "go on\n")
+line()
+print(host.show(net.recv_line(c)))

@@ -1,0 +1,13 @@
+local listener = net.listen("127.0.0.1", 0)
+expose("port", net.address(listener).port)
+expose("dictate", function()
+  local c = net.accept(listener)
+  -- One line after another, in pieces that end anywhere.
+  net.send(c, "one\r")
+  net.send(c, "\ntwo\n\n")
+  net.send(c, " three \r\n")
+  net.send(c, "too long for some\nas long\n")
+  net.recv_line(c)
+  net.send(c, "last")
+  net.close(c)
+end)
