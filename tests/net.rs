@@ -300,3 +300,97 @@ async fn callbacks_get_everything_in_order_and_the_end_once() {
     within(broker.settled()).await;
     assert_eq!(server.usage().await.unwrap().resources, 0);
 }
+
+#[cfg(feature = "js")]
+#[tokio::test]
+async fn javascript_gets_bytes_and_its_promises_keep_the_order() {
+    let broker = broker();
+    let (listener, port) = listen().await;
+    let script = open(&broker, "js", "").await;
+    let source = format!(
+        "(async () => {{
+           const c = net.connect('127.0.0.1', {port});
+           const sends = [];
+           for (let n = 0; n < 100; n++) sends.push(net.send.async(c, `${{n}}\\n`));
+           await Promise.all(sends);
+           net.send(c, new Uint8Array([0, 255, 10]));
+           // Text and bytes come as the same type.
+           const text = net.recv_line(c), bytes = await net.recv_line.async(c);
+           if (!(text instanceof Uint8Array) || !(bytes instanceof Uint8Array)) throw 'no bytes';
+           const end = net.recv(c);
+           net.close(c);
+           return `${{[...text]}} ${{[...bytes]}} ${{end}}`;
+         }})()"
+    );
+    let peer = async {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut expected: Vec<u8> = (0..100).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+        expected.extend([0, 255, 10]);
+        let mut received = vec![0; expected.len()];
+        peer.read_exact(&mut received).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&received), String::from_utf8_lossy(&expected));
+        peer.write_all(b"hi\n\x80\xff\n").await.unwrap();
+    };
+    let (result, ()) = within(async { tokio::join!(script.eval::<String>(&source), peer) }).await;
+    assert_eq!(result.unwrap(), "104,105 128,255 undefined");
+}
+
+#[cfg(feature = "js")]
+#[tokio::test]
+async fn javascript_serves_many_at_once_with_async_callbacks() {
+    let broker = broker();
+    let source = "globalThis.l = net.listen('127.0.0.1', 0);
+         net.on_connect(l, async c => {
+           for (let data; (data = await net.recv.async(c)) !== undefined;) await net.send.async(c, data);
+           net.close(c);
+         })";
+    let server = open(&broker, "js", source).await;
+    let port: u16 = server.eval("net.address(l).port").await.unwrap();
+    let mut peers = Vec::new();
+    for _ in 0..50 {
+        peers.push(connect(port).await);
+    }
+    // All are open; they are served from the last to the first.
+    while let Some(mut peer) = peers.pop() {
+        peer.write_all(b"hello").await.unwrap();
+        let mut echo = [0; 5];
+        within(peer.read_exact(&mut echo)).await.unwrap();
+        assert_eq!(&echo, b"hello");
+    }
+}
+
+#[cfg(feature = "basic")]
+#[tokio::test]
+async fn basic_serves_and_connects() {
+    let broker = broker();
+    let source = "
+        DEF SERVE(C)
+          LINE_ = NET.RECV_LINE(C)
+          WHILE TYPE(LINE_) = TYPE(\"STRING\")
+            NET.SEND(C, \"re: \" + LINE_ + CHR(10))
+            LINE_ = NET.RECV_LINE(C)
+          WEND
+          NET.CLOSE(C)
+        ENDDEF
+        L = Net.Listen(\"127.0.0.1\", 0)
+        NET.ON_CONNECT(L, CALL(SERVE))
+        DEF PORT()
+          P = NET.ADDRESS(L)
+          RETURN P(\"port\")
+        ENDDEF
+        DEF TALK(P)
+          C = NET.CONNECT(\"127.0.0.1\", P)
+          NET.SEND(C, \"quiet\" + CHR(10))
+          ANSWER = NET.RECV_LINE(C)
+          NET.SHUTDOWN(C)
+          IF TYPE(NET.RECV(C)) = TYPE(NIL) THEN ANSWER = ANSWER + \" and gone\"
+          NET.CLOSE(C)
+          RETURN ANSWER
+        ENDDEF
+        EXPOSE(\"port\", CALL(PORT))
+        EXPOSE(\"talk\", CALL(TALK))";
+    let server = open(&broker, "basic", source).await;
+    let port: u16 = server.call("port", ()).await.unwrap();
+    let answer = within(server.call::<String>("talk", (port,))).await.unwrap();
+    assert_eq!(answer, "re: quiet and gone");
+}

@@ -70,8 +70,8 @@ pub(super) fn on_data(caller: &Caller, handle: Handle, f: Function) -> Result<()
 /// What comes next, if anything. Nobody holds the socket afterwards: the callback may close it.
 async fn next(caller: &Caller, handle: Handle) -> Option<Bytes> {
     let socket = Socket::find(caller, handle).ok()?;
-    let data = socket.stream().ok()?.recv(MOST);
-    socket.waits.wait("on_data", data).await.ok()?
+    let turn = socket.stream().ok()?.reader();
+    socket.waits.wait("on_data", async { turn.come().await.recv(MOST).await }).await.ok()?
 }
 
 /// `net.on_close(c, f)`: `f()` once, when the connection has ended; then it is closed.

@@ -29,7 +29,7 @@ use datagrams::Datagrams;
 use listener::Listener;
 use socket::{Kind, Socket};
 use std::sync::Arc;
-use stream::{MOST, Stream};
+use stream::{MOST, Reader, Stream, Turn, Writer};
 use tls::Roots;
 use tokio::time::Instant;
 
@@ -52,11 +52,23 @@ pub(super) fn all() -> Vec<Native> {
         Native::asynchronous("net.send_to", send_to),
         Native::asynchronous("net.recv_from", recv_from),
         Native::asynchronous("net.accept", accept),
-        Native::asynchronous("net.send", send),
-        Native::asynchronous("net.recv", recv),
-        Native::asynchronous("net.recv_line", recv_line),
-        Native::asynchronous("net.recv_exact", recv_exact),
-        Native::asynchronous("net.shutdown", shutdown),
+        Native::asynchronous("net.send", |caller: Caller, c: Handle, data: Bytes| {
+            send(begin(&caller, c, Stream::writer), data)
+        }),
+        Native::asynchronous("net.shutdown", |caller: Caller, c: Handle| {
+            shutdown(begin(&caller, c, Stream::writer))
+        }),
+        Native::asynchronous("net.recv", |caller: Caller, c: Handle, most: Option<usize>| {
+            recv(begin(&caller, c, Stream::reader), size(&caller, most))
+        }),
+        Native::asynchronous("net.recv_line", |caller: Caller, c: Handle, most: Option<usize>| {
+            recv_line(begin(&caller, c, Stream::reader), size(&caller, most))
+        }),
+        Native::asynchronous("net.recv_exact", |caller: Caller, c: Handle, n: usize| {
+            // To take nothing is no mistake here: a length that was read may be 0.
+            let n = if n == 0 { Ok(0) } else { size(&caller, Some(n)) };
+            recv_exact(begin(&caller, c, Stream::reader), n)
+        }),
         Native::asynchronous("net.close", |caller: Caller, h: Handle| async move {
             Socket::close(&caller, h).await
         }),
@@ -176,29 +188,39 @@ async fn accept(caller: Caller, handle: Handle) -> Result<Handle> {
     Socket::keep(&caller, Kind::Stream(stream))
 }
 
-async fn send(caller: Caller, handle: Handle, data: Bytes) -> Result<()> {
-    let socket = Socket::find(&caller, handle)?;
-    socket.waits.wait("send", socket.stream()?.send(&data)).await
+/// A call of a connection with its place in the row of those calls.
+type Begun<T> = Result<(Arc<Socket>, Turn<T>)>;
+
+/// Must happen when the call is made: that is what its place is decided by.
+fn begin<T>(caller: &Caller, handle: Handle, turn: impl FnOnce(&Stream) -> Turn<T>) -> Begun<T> {
+    let socket = Socket::find(caller, handle)?;
+    let turn = turn(socket.stream()?);
+    Ok((socket, turn))
 }
 
-async fn recv(caller: Caller, handle: Handle, most: Option<usize>) -> Result<Option<Bytes>> {
-    let socket = Socket::find(&caller, handle)?;
-    let most = size(&caller, most)?;
-    received(&socket, socket.stream()?.recv(most)).await
+async fn send(call: Begun<Writer>, data: Bytes) -> Result<()> {
+    let (socket, turn) = call?;
+    socket.waits.wait("send", async { turn.come().await.send(&data).await }).await
 }
 
-async fn recv_line(caller: Caller, handle: Handle, most: Option<usize>) -> Result<Option<Bytes>> {
-    let socket = Socket::find(&caller, handle)?;
-    let most = size(&caller, most)?;
-    received(&socket, socket.stream()?.recv_line(most)).await
+async fn shutdown(call: Begun<Writer>) -> Result<()> {
+    let (socket, turn) = call?;
+    socket.waits.wait("shutdown", async { turn.come().await.shutdown().await }).await
 }
 
-async fn recv_exact(caller: Caller, handle: Handle, n: usize) -> Result<Option<Bytes>> {
-    let socket = Socket::find(&caller, handle)?;
-    // To take nothing is no mistake here: a length that was read may be 0.
-    let n = if n == 0 { 0 } else { size(&caller, Some(n))? };
-    let exact = async { socket.stream()?.recv_exact(n).await.map(Some) };
-    received(&socket, exact).await
+async fn recv(call: Begun<Reader>, most: Result<usize>) -> Result<Option<Bytes>> {
+    let ((socket, turn), most) = (call?, most?);
+    received(&socket, async { turn.come().await.recv(most).await }).await
+}
+
+async fn recv_line(call: Begun<Reader>, most: Result<usize>) -> Result<Option<Bytes>> {
+    let ((socket, turn), most) = (call?, most?);
+    received(&socket, async { turn.come().await.recv_line(most).await }).await
+}
+
+async fn recv_exact(call: Begun<Reader>, n: Result<usize>) -> Result<Option<Bytes>> {
+    let ((socket, turn), n) = (call?, n?);
+    received(&socket, async { turn.come().await.recv_exact(n).await.map(Some) }).await
 }
 
 /// Waits for what is received, and remembers the end.
@@ -226,9 +248,4 @@ fn size(caller: &Caller, most: Option<usize>) -> Result<usize> {
         }
         _ => Ok(most.min(limit)),
     }
-}
-
-async fn shutdown(caller: Caller, handle: Handle) -> Result<()> {
-    let socket = Socket::find(&caller, handle)?;
-    socket.waits.wait("shutdown", socket.stream()?.shutdown()).await
 }

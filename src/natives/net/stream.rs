@@ -15,12 +15,14 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::Mutex,
+    sync::{Mutex, OwnedMutexGuard},
+    task::coop::unconstrained,
 };
 use tokio_rustls::TlsStream;
 
@@ -35,8 +37,8 @@ const AHEAD: usize = 16 << 10;
 
 /// An open connection.
 pub(super) struct Stream {
-    reader: Mutex<Reader>,
-    writer: Mutex<Writer>,
+    reader: Arc<Mutex<Reader>>,
+    writer: Arc<Mutex<Writer>>,
     pub(super) peer: Place,
     pub(super) local: Place,
 }
@@ -97,72 +99,55 @@ impl Stream {
     pub(super) fn new(input: Input, output: Output, peer: Place, local: Place) -> Self {
         let reader = Reader { input, buffer: BytesMut::new(), without_end: 0, end: None };
         let writer = Writer { output, state: Sending::Open };
-        Self { reader: Mutex::new(reader), writer: Mutex::new(writer), peer, local }
-    }
-
-    /// The next bytes, at least one and at the most `most`; `None` at the end.
-    pub(super) async fn recv(&self, most: usize) -> Result<Option<Bytes>> {
-        let mut reader = self.reader.lock().await;
-        if !reader.buffer.is_empty() {
-            let n = reader.buffer.len().min(most);
-            return Ok(Some(reader.take(n)));
-        }
-        reader.read(most, |data, _| Bytes::copy_from_slice(data)).await
-    }
-
-    /// The next line, without its end; `None` if there is no more. What fails takes nothing.
-    pub(super) async fn recv_line(&self, most: usize) -> Result<Option<Bytes>> {
-        let mut reader = self.reader.lock().await;
-        loop {
-            if let Some(line) = reader.line(most)? {
-                return Ok(Some(line));
-            }
-            if !reader.fill(AHEAD).await? {
-                let rest = reader.buffer.len();
-                return Ok((rest > 0).then(|| reader.take(rest)));
-            }
+        Self {
+            reader: Arc::new(Mutex::new(reader)),
+            writer: Arc::new(Mutex::new(writer)),
+            peer,
+            local,
         }
     }
 
-    /// The next `n` bytes. What fails takes nothing.
-    pub(super) async fn recv_exact(&self, n: usize) -> Result<Bytes> {
-        let mut reader = self.reader.lock().await;
-        while reader.buffer.len() < n {
-            let missing = n - reader.buffer.len();
-            if !reader.fill(missing).await? {
-                let there = reader.buffer.len();
-                let message = format!("the connection ended after {there} of {n} bytes");
-                return Err(Error::new(ErrorKind::Transport, message));
-            }
-        }
-        Ok(reader.take(n))
+    /// A place among those who receive, behind all that were asked for before.
+    pub(super) fn reader(&self) -> Turn<Reader> {
+        Turn::of(&self.reader)
     }
 
-    /// Sends all of `data`. What is cut off in the middle leaves a connection that sends no more,
-    /// since nobody could tell where the next message begins.
-    pub(super) async fn send(&self, data: &[u8]) -> Result<()> {
-        self.writer.lock().await.send(data).await
-    }
-
-    /// Tells the peer, after all that was sent, that nothing follows.
-    pub(super) async fn shutdown(&self) -> Result<()> {
-        self.writer.lock().await.shutdown().await
+    /// The same among those who send.
+    pub(super) fn writer(&self) -> Turn<Writer> {
+        Turn::of(&self.writer)
     }
 }
 
-impl Drop for Stream {
-    /// TLS says farewell, so that the peer can tell the end from a cut. That is tried once: nobody
-    /// waits for a peer that does not read.
-    fn drop(&mut self) {
-        let writer = self.writer.get_mut();
-        if matches!(writer.state, Sending::Open) {
-            let mut nobody = Context::from_waker(Waker::noop());
-            let _ = Pin::new(&mut writer.output).poll_shutdown(&mut nobody);
+/// A place in the row of those who want to use something. It is taken when the call is made, not
+/// when its future is first polled: calls of promises may begin in any order.
+pub(super) enum Turn<T> {
+    Mine(OwnedMutexGuard<T>),
+    Later(Pin<Box<dyn Future<Output = OwnedMutexGuard<T>> + Send>>),
+}
+
+impl<T: Send + 'static> Turn<T> {
+    fn of(lock: &Arc<Mutex<T>>) -> Self {
+        if let Ok(mine) = lock.clone().try_lock_owned() {
+            return Self::Mine(mine);
+        }
+        // It must not be put off before it has its place in the row.
+        let mut turn = Box::pin(unconstrained(lock.clone().lock_owned()));
+        match turn.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(mine) => Self::Mine(mine),
+            Poll::Pending => Self::Later(turn),
+        }
+    }
+
+    /// Waits until it is the first.
+    pub(super) async fn come(self) -> OwnedMutexGuard<T> {
+        match self {
+            Self::Mine(mine) => mine,
+            Self::Later(turn) => turn.await,
         }
     }
 }
 
-struct Reader {
+pub(super) struct Reader {
     input: Input,
     /// What was read ahead, or read by a call that was cut off.
     buffer: BytesMut,
@@ -173,6 +158,41 @@ struct Reader {
 }
 
 impl Reader {
+    /// The next bytes, at least one and at the most `most`; `None` at the end.
+    pub(super) async fn recv(&mut self, most: usize) -> Result<Option<Bytes>> {
+        if !self.buffer.is_empty() {
+            let n = self.buffer.len().min(most);
+            return Ok(Some(self.take(n)));
+        }
+        self.read(most, |data, _| Bytes::copy_from_slice(data)).await
+    }
+
+    /// The next line, without its end; `None` if there is no more. What fails takes nothing.
+    pub(super) async fn recv_line(&mut self, most: usize) -> Result<Option<Bytes>> {
+        loop {
+            if let Some(line) = self.line(most)? {
+                return Ok(Some(line));
+            }
+            if !self.fill(AHEAD).await? {
+                let rest = self.buffer.len();
+                return Ok((rest > 0).then(|| self.take(rest)));
+            }
+        }
+    }
+
+    /// The next `n` bytes. What fails takes nothing.
+    pub(super) async fn recv_exact(&mut self, n: usize) -> Result<Bytes> {
+        while self.buffer.len() < n {
+            let missing = n - self.buffer.len();
+            if !self.fill(missing).await? {
+                let there = self.buffer.len();
+                let message = format!("the connection ended after {there} of {n} bytes");
+                return Err(Error::new(ErrorKind::Transport, message));
+            }
+        }
+        Ok(self.take(n))
+    }
+
     /// Reads at the most `most` bytes and hands them to `keep`; `None` at the end. It is one step:
     /// whoever gives the call up before has taken nothing.
     async fn read<T>(
@@ -249,7 +269,7 @@ fn too_long(most: usize) -> Error {
     Error::new(ErrorKind::Range, format!("the line has more than {most} bytes"))
 }
 
-struct Writer {
+pub(super) struct Writer {
     output: Output,
     state: Sending,
 }
@@ -263,8 +283,21 @@ enum Sending {
     Failed(Error),
 }
 
+impl Drop for Writer {
+    /// TLS says farewell, so that the peer can tell the end from a cut. That is tried once: nobody
+    /// waits for a peer that does not read.
+    fn drop(&mut self) {
+        if matches!(self.state, Sending::Open) {
+            let mut nobody = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut self.output).poll_shutdown(&mut nobody);
+        }
+    }
+}
+
 impl Writer {
-    async fn send(&mut self, data: &[u8]) -> Result<()> {
+    /// Sends all of `data`. What is cut off in the middle leaves a connection that sends no more,
+    /// since nobody could tell where the next message begins.
+    pub(super) async fn send(&mut self, data: &[u8]) -> Result<()> {
         match &self.state {
             Sending::Open => {}
             Sending::Cut => {
@@ -299,7 +332,8 @@ impl Writer {
         poll_fn(|cx| Pin::new(&mut self.output).poll_flush(cx)).await
     }
 
-    async fn shutdown(&mut self) -> Result<()> {
+    /// Tells the peer, after all that was sent, that nothing follows.
+    pub(super) async fn shutdown(&mut self) -> Result<()> {
         if let Sending::Open | Sending::Cut = self.state {
             let result = poll_fn(|cx| Pin::new(&mut self.output).poll_shutdown(cx)).await;
             self.state = match result {
