@@ -175,7 +175,11 @@ impl Reader {
             }
             if !self.fill(AHEAD).await? {
                 let rest = self.buffer.len();
-                return Ok((rest > 0).then(|| self.take(rest)));
+                return match rest {
+                    0 => Ok(None),
+                    _ if rest > most => Err(too_long(most)),
+                    _ => Ok(Some(self.take(rest))),
+                };
             }
         }
     }
