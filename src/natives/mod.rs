@@ -2,6 +2,8 @@
 
 mod env;
 mod fs;
+#[cfg(feature = "http")]
+mod http;
 mod json;
 mod milliseconds;
 #[cfg(feature = "net")]
@@ -27,6 +29,8 @@ pub(crate) fn all() -> Vec<Native> {
     all.extend(timer::all());
     #[cfg(feature = "net")]
     all.extend(net::all());
+    #[cfg(feature = "http")]
+    all.extend(http::all());
     all
 }
 

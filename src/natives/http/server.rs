@@ -1,0 +1,212 @@
+//! The server: it accepts, each connection is a task of the context, and so it all ends with it.
+
+use super::{
+    answer::{self, Site},
+    client::MOST_BODY,
+    message::{each_part, map},
+    wire::Wire,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    native::{Caller, Native},
+    natives::{milliseconds::Milliseconds, net::dial},
+    resources::Handle,
+    value::{FromValue, Function, Value},
+};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioTimer;
+use std::{
+    convert::Infallible, future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
+
+/// `http.serve(address, handler[, options])`.
+pub(super) fn serve() -> Native {
+    let native = |caller: Caller, address: String, handler: Function, options: Option<Value>| async move {
+        let mut limits = Limits::default();
+        if let Some(options) = options {
+            each_part(options, "a server", |name, value| limits.set(name, value))?;
+        }
+        limits.most_body = limits.most_body.min(caller.value_bytes);
+        let (host, port) = split(&address)?;
+        let listener = dial::bind(&caller, host, port).await?;
+        let address = listener.local_addr()?;
+        let server = Arc::new(Server {
+            listener: Mutex::new(Some(listener)),
+            address,
+            closing: watch::Sender::new(false),
+        });
+        let handle = caller.keep(server.clone())?;
+        let site = Arc::new(Site { caller: caller.clone(), handler, limits });
+        caller.spawn(accept(server, site));
+        Ok::<_, Error>(handle)
+    };
+    Native::asynchronous("http.serve", native)
+}
+
+/// `http.address(server)`.
+pub(super) fn address() -> Native {
+    Native::sync("http.address", |caller: Caller, handle: Handle| {
+        let server = caller.resource::<Arc<Server>>(handle)?;
+        Ok::<_, Error>(place(server.address))
+    })
+}
+
+/// `http.close(server)`.
+pub(super) fn close() -> Native {
+    Native::asynchronous("http.close", |caller: Caller, handle: Handle| async move {
+        match caller.release::<Arc<Server>>(handle) {
+            Ok(server) => {
+                server.closing.send_replace(true);
+                // Once it is back, the port is free.
+                server.listener.lock().await.take();
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::Dead => Ok(false),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// An address as scripts see it.
+fn place(address: SocketAddr) -> Value {
+    let host = address.ip().to_canonical().to_string();
+    map([("host", host.into()), ("port", address.port().into())])
+}
+
+/// The two parts of `host:port`.
+fn split(address: &str) -> Result<(&str, u16)> {
+    let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let bad = || Error::new(ErrorKind::Type, format!("{address:?} is not of the form host:port"));
+    let (host, port) = parts.ok_or_else(bad)?;
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return Err(bad());
+    }
+    let range = |_| Error::new(ErrorKind::Range, format!("{port} is no port"));
+    Ok((host, port.parse().map_err(range)?))
+}
+
+/// What a server grants its clients.
+pub(super) struct Limits {
+    pub(super) most_body: usize,
+    most_connections: usize,
+    /// The head of a request, from the end of the one before.
+    header_timeout: Duration,
+    /// The whole body of one.
+    pub(super) body_timeout: Duration,
+    /// The handler, and each piece of a body that it gives in pieces.
+    pub(super) handler_timeout: Duration,
+    /// How long a client may take nothing of what it is sent.
+    write_timeout: Duration,
+    /// How long requests may go on once the server is closed.
+    grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            most_body: MOST_BODY,
+            most_connections: 1024,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            handler_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    /// Sets an option. `false`: there is none of this name.
+    fn set(&mut self, name: &str, value: Value) -> Result<bool> {
+        match name {
+            "max_body" => self.most_body = usize::from_value(value)?,
+            "max_connections" => {
+                let most = usize::from_value(value)?;
+                if !(1..=Semaphore::MAX_PERMITS).contains(&most) {
+                    let message = format!("{most} is no number of connections");
+                    return Err(Error::new(ErrorKind::Range, message));
+                }
+                self.most_connections = most;
+            }
+            "header_timeout" => self.header_timeout = Milliseconds::from_value(value)?.duration(),
+            "body_timeout" => self.body_timeout = Milliseconds::from_value(value)?.duration(),
+            "handler_timeout" => self.handler_timeout = Milliseconds::from_value(value)?.duration(),
+            "write_timeout" => self.write_timeout = Milliseconds::from_value(value)?.duration(),
+            "grace" => self.grace = Milliseconds::from_value(value)?.duration(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// What a context keeps of a server.
+struct Server {
+    /// Who accepts has it.
+    listener: Mutex<Option<TcpListener>>,
+    address: SocketAddr,
+    closing: watch::Sender<bool>,
+}
+
+/// Accepts until the server is closed. Those for whom there is no place wait in the backlog.
+async fn accept(server: Arc<Server>, site: Arc<Site>) {
+    let places = Arc::new(Semaphore::new(site.limits.most_connections));
+    let mut closing = server.closing.subscribe();
+    let mut listener = server.listener.lock().await;
+    let serve = async {
+        while let (Some(listener), Ok(place)) = (&*listener, places.clone().acquire_owned().await) {
+            let (stream, peer) = dial::accept(listener).await;
+            let closing = server.closing.subscribe();
+            site.caller.spawn(connection(stream, peer, closing, site.clone(), place));
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = closing.wait_for(|closing| *closing) => {}
+        () = serve => {}
+    }
+    listener.take();
+}
+
+/// Serves one connection to its end.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut closing: watch::Receiver<bool>,
+    site: Arc<Site>,
+    _place: OwnedSemaphorePermit,
+) {
+    let (peer, limits) = (place(peer), &site.limits);
+    let wire = Wire::new(stream, limits.write_timeout);
+    let service = service_fn(|request| {
+        let (site, peer) = (site.clone(), peer.clone());
+        Box::pin(async move { Ok::<_, Infallible>(answer::answer(&site, peer, request).await) })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_header_size(MOST_HEAD)
+        .serve_connection(wire, service);
+    // What ends it in error was between the client and hyper, which has told it what it could.
+    let is_closed = tokio::select! {
+        biased;
+        _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => false,
+        _ = closing.wait_for(|closing| *closing) => true,
+    };
+    if is_closed {
+        Pin::new(&mut connection).graceful_shutdown();
+        let rest = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        if timeout(limits.grace, rest).await.is_err() {
+            return;
+        }
+    }
+    connection.into_parts().io.linger().await;
+}
+
+/// How many bytes the head of a request may have.
+const MOST_HEAD: usize = 64 << 10;
