@@ -132,8 +132,9 @@ async fn listen_tls(
     port: u16,
     options: tls::Options,
 ) -> Result<Handle> {
-    let acceptor = tls::server(&options)?;
+    // The permission comes before everything else.
     let listener = dial::bind(&caller, &host, port).await?;
+    let acceptor = tls::server(&options)?;
     Socket::keep(&caller, Kind::Listener(Listener::tls(listener, acceptor)))
 }
 
