@@ -22,11 +22,9 @@ const DEPTH: u32 = 128;
 /// What each context may hold: little, so that the case of that limit reaches it soon.
 const MEMORY: usize = 8 << 20;
 
-/// The variable of the environment that scripts may see: cargo sets it for every test.
-pub(crate) const VARIABLE: &str = "CARGO_PKG_NAME";
-
-/// One that they may see as well, but that nobody sets.
-pub(crate) const UNSET: &str = "CALOG_KIT_UNSET";
+/// The variables of the environment that scripts may see: one that is set everywhere, and one that
+/// nobody sets.
+const VARIABLES: [&str; 2] = ["PATH", "CALOG_KIT_UNSET"];
 
 /// What every context of a run may reach: its own machine, and a folder that nobody else has.
 fn permissions(folder: &Path) -> Result<Permissions> {
@@ -34,10 +32,8 @@ fn permissions(folder: &Path) -> Result<Permissions> {
         .allow_net("127.0.0.1")?
         .allow_net(&format!("unix:{}", folder.display()))?
         .allow_read(folder)
-        .allow_write(folder)
-        .allow_env(VARIABLE)
-        .allow_env(UNSET);
-    Ok(permissions)
+        .allow_write(folder);
+    Ok(VARIABLES.into_iter().fold(permissions, Permissions::allow_env))
 }
 
 /// What was printed, by all contexts in one order.

@@ -1,0 +1,22 @@
+-- A socket may be a path on this machine; it is gone with who listens there.
+print(is_there())
+local c, d = net.connect_unix(path), net.connect_unix(path)
+net.send(c, "one\n")
+net.send(d, "two\n")
+print(net.recv_line(d))
+print(net.recv_line(c))
+net.shutdown(c)
+print(host.show(net.recv(c)))
+
+local function kind(f, ...)
+  local ok, e = pcall(f, ...)
+  print(ok and "fine" or e.kind)
+end
+kind(net.listen_unix, path)
+kind(net.connect_unix, host.folder .. "/nobody")
+kind(net.connect_unix, host.folder .. "/../somebody")
+kind(net.listen_unix, "/somewhere")
+stop()
+kind(net.connect_unix, path)
+net.send(d, "still here\n")
+print(net.recv_line(d))
