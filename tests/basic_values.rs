@@ -207,7 +207,7 @@ async fn truth_crosses_to_whoever_asks_for_it() {
 async fn names_of_natives_have_no_case() {
     let broker = builder()
         .native("doubleIt", |n: i64| 2 * n)
-        .native("net.Connect", |host: String| host)
+        .native("wire.Connect", |host: String| host)
         .data("Config", Value::map([("port", 80)]))
         .build()
         .unwrap();
@@ -216,8 +216,8 @@ async fn names_of_natives_have_no_case() {
         ("doubleIt(4)", Value::from(8)),
         ("DOUBLEIT(4)", 8.into()),
         ("doubleit(4)", 8.into()),
-        ("NET.CONNECT(\"here\")", "here".into()),
-        ("net.connect(\"here\")", "here".into()),
+        ("WIRE.CONNECT(\"here\")", "here".into()),
+        ("wire.connect(\"here\")", "here".into()),
         ("CONFIG(\"port\")", 80.into()),
     ] {
         assert_eq!(eval(&context, source).await.unwrap(), result, "{source}");

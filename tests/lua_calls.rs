@@ -600,7 +600,7 @@ async fn text(context: &Context, expression: &str) -> String {
 #[tokio::test]
 async fn names_are_found_when_they_are_used() {
     let broker =
-        builder().native("net.connect", |host: String| format!("to {host}")).build().unwrap();
+        builder().native("wire.connect", |host: String| format!("to {host}")).build().unwrap();
     let user = lua(&broker, "expose('go', function() return late.greet('x') end)").await;
     assert_eq!(text(&user, "greet").await, "nil");
     assert_eq!(text(&user, "late").await, "nil");
@@ -613,8 +613,8 @@ async fn names_are_found_when_they_are_used() {
     assert_eq!(within(user.call::<String>("go", ())).await.unwrap(), "second x");
     assert_eq!(text(&user, "kept('y')").await, "second y");
     // Natives have dotted names too, to any depth.
-    assert_eq!(text(&user, "net.connect('h')").await, "to h");
-    assert_eq!(text(&user, "net.nothing").await, "nil");
+    assert_eq!(text(&user, "wire.connect('h')").await, "to h");
+    assert_eq!(text(&user, "wire.nothing").await, "nil");
     within(other.eval::<()>("expose('a.b.c.d', function() return 'deep' end)")).await.unwrap();
     assert_eq!(text(&user, "a.b.c.d()").await, "deep");
     assert_eq!(text(&user, "a.b.x").await, "nil");

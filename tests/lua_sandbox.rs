@@ -248,14 +248,14 @@ async fn finalisers_are_refused() {
 // What holds the sandbox together is out of a script's reach.
 #[tokio::test]
 async fn protected_metatables_cannot_be_reached_or_changed() {
-    let broker = builder().native("net.connect", || 1).data("conf.name", "x").build().unwrap();
+    let broker = builder().native("wire.connect", || 1).data("conf.name", "x").build().unwrap();
     let context = lua(&broker, "").await;
     for (expression, wanted) in [
         ("getmetatable(_G)", "false"),
         ("pcall(setmetatable, _G, {})", "false"),
         ("pcall(setmetatable, _G, nil)", "false"),
-        ("getmetatable(net)", "false"),
-        ("pcall(setmetatable, net, {})", "false"),
+        ("getmetatable(wire)", "false"),
+        ("pcall(setmetatable, wire, {})", "false"),
         ("getmetatable(select(2, pcall(fail, 'io', 'x')))", "false"),
         ("pcall(setmetatable, select(2, pcall(fail, 'io', 'x')), {})", "false"),
         ("pcall(rawset, select(2, pcall(fail, 'io', 'x')), 'kind', 'y')", "false"),
@@ -263,14 +263,14 @@ async fn protected_metatables_cannot_be_reached_or_changed() {
         ("pcall(rawlen, select(2, pcall(fail, 'io', 'x')))", "false"),
         ("pcall(next, select(2, pcall(fail, 'io', 'x')))", "false"),
         ("type(one)", "function"),
-        ("type(net.connect)", "function"),
+        ("type(wire.connect)", "function"),
         ("rawequal(one, one)", "true"),
     ] {
         assert_eq!(text(&context, expression).await, wanted, "of {expression}");
     }
     // A script may spoil what it sees itself, but nobody else's, and not what the library stands on.
     let source = "
-        net.connect = nil net.other = 5 rawset(net, 'more', 6)
+        wire.connect = nil wire.other = 5 rawset(wire, 'more', 6)
         tostring, type, error, pcall, select = nil, nil, nil, nil, nil
         table.concat = nil string.format = nil setmetatable = nil
         _G.call = nil _ENV.expose = nil";
@@ -278,8 +278,8 @@ async fn protected_metatables_cannot_be_reached_or_changed() {
     let source = "print(1, 2, {}) return load('return 7')()";
     assert_eq!(within(context.eval::<i64>(source)).await.unwrap(), 7);
     let other = lua(&broker, "").await;
-    assert_eq!(text(&other, "net.connect() + #conf.name").await, "2");
-    assert_eq!(text(&other, "net.other").await, "nil");
+    assert_eq!(text(&other, "wire.connect() + #conf.name").await, "2");
+    assert_eq!(text(&other, "wire.other").await, "nil");
     assert_eq!(text(&other, "('x'):rep(2) .. table.concat({1, 2})").await, "xx12");
 }
 

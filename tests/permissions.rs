@@ -1,7 +1,7 @@
 //! What scripts may reach: without a permission nothing, with one just what it names. Every native
 //! that comes with calog has its place in the tables here.
 
-#![cfg(all(feature = "lua", feature = "js", feature = "basic", feature = "net", unix))]
+#![cfg(all(feature = "lua", feature = "js", feature = "basic", feature = "http", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod languages;
@@ -19,6 +19,8 @@ use tempfile::TempDir;
 const FREE: &[&str] = &[
     "fs.close",
     "fs.read_line",
+    "http.address",
+    "http.close",
     "json.decode",
     "json.encode",
     "net.accept",
@@ -76,13 +78,18 @@ const DENIED_ONLY: &[(&str, &str)] = &[
     ("net.connect('::1', 80)", "--allow-net=[::1]:80"),
     ("net.connect('example.com', 443)", "--allow-net=example.com:443"),
     ("net.connect_tls('127.0.0.1', PORT)", "--allow-net=127.0.0.1:PORT"),
+    ("http.get('http://127.0.0.1:PORT/')", "--allow-net=127.0.0.1:PORT"),
+    ("http.post('http://[::ffff:127.0.0.1]:PORT/', '')", "--allow-net=127.0.0.1:PORT"),
     ("net.listen('0.0.0.0', 80)", "--allow-net=0.0.0.0:80"),
     ("net.listen('::', 0)", "--allow-net=[::]:0"),
 ];
 
 /// The same, in Lua.
-const DENIED_IN_LUA: &[(&str, &str)] =
-    &[("net.listen_tls('127.0.0.1', 0, {cert = '', key = ''})", "--allow-net=127.0.0.1:0")];
+const DENIED_IN_LUA: &[(&str, &str)] = &[
+    ("net.listen_tls('127.0.0.1', 0, {cert = '', key = ''})", "--allow-net=127.0.0.1:0"),
+    ("http.request({url = 'https://127.0.0.1:PORT/'})", "--allow-net=127.0.0.1:PORT"),
+    ("http.serve('127.0.0.1:0', print)", "--allow-net=127.0.0.1:0"),
+];
 
 /// Grants, and the calls that each opens, by the begin of their text.
 type Grant = (&'static str, fn(&World) -> Permissions, &'static [&'static str]);

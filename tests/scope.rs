@@ -53,7 +53,7 @@ fn seeker() -> Fake {
 async fn a_name_is_found_whatever_its_case() {
     let builder = builder(&seeker())
         .native("doubleIt", |n: i64| 2 * n)
-        .native("net.connect", || 1)
+        .native("wire.connect", || 1)
         .data("Config", 1);
     inline(builder, async |broker| {
         let a = open(&broker, "a", "find").await;
@@ -61,8 +61,8 @@ async fn a_name_is_found_whatever_its_case() {
         let find = async |name: &str| a.call::<Option<String>>("find", (name,)).await.unwrap();
         assert_eq!(find("DOUBLEIT").await.unwrap(), "doubleIt: native");
         assert_eq!(find("doubleit").await.unwrap(), "doubleIt: native");
-        assert_eq!(find("NET.CONNECT").await.unwrap(), "net.connect: native");
-        assert_eq!(find("NET").await.unwrap(), "net: namespace");
+        assert_eq!(find("WIRE.CONNECT").await.unwrap(), "wire.connect: native");
+        assert_eq!(find("WIRE").await.unwrap(), "wire: namespace");
         assert_eq!(find("CONFIG").await.unwrap(), "Config: data");
         assert_eq!(find("GIVEIN").await.unwrap(), "giveIn: function");
         assert_eq!(find("NOBODY").await, None);
@@ -82,14 +82,19 @@ async fn a_name_is_found_whatever_its_case() {
 // C-084: two names that differ only in case are an error that tells both, as long as both are there.
 #[tokio::test(start_paused = true)]
 async fn names_that_differ_only_in_case_are_ambiguous() {
-    let builder = builder(&seeker()).native("doubleIt", |n: i64| 2 * n).native("net.connect", || 1);
+    let builder =
+        builder(&seeker()).native("doubleIt", |n: i64| 2 * n).native("wire.connect", || 1);
     inline(builder, async |broker| {
         let a = open(&broker, "a", "find").await;
         let find = async |name: &str| a.call::<String>("find", (name,)).await;
         for (spelling, name, message) in [
             ("DoubleIt", "DOUBLEIT", "`DOUBLEIT` may be `DoubleIt` or `doubleIt`"),
-            ("Net.connect", "NET.CONNECT", "`NET.CONNECT` may be `Net.connect` or `net.connect`"),
-            ("NET", "NET", "`NET` may be `NET` or `net`"),
+            (
+                "Wire.connect",
+                "WIRE.CONNECT",
+                "`WIRE.CONNECT` may be `Wire.connect` or `wire.connect`",
+            ),
+            ("WIRE", "WIRE", "`WIRE` may be `WIRE` or `wire`"),
         ] {
             let b = open(&broker, "b", "giveIn=expose").await;
             // Twice is not two.
@@ -119,7 +124,7 @@ async fn names_are_counted_right_while_contexts_come_and_go() {
                 let b = broker.open("fake").await.unwrap();
                 b.eval::<()>(&format!("give{n}=expose")).await.unwrap();
                 // One of the four has it.
-                let _ = b.call::<()>(&format!("give{n}"), ("net.Shared",)).await;
+                let _ = b.call::<()>(&format!("give{n}"), ("wire.Shared",)).await;
                 b.close().await;
             }
         })
@@ -130,14 +135,14 @@ async fn names_are_counted_right_while_contexts_come_and_go() {
         loop {
             tokio::select! {
                 ended = &mut exporters => break ended.into_iter().for_each(|end| end.unwrap()),
-                found = a.call::<Option<String>>("find", ("NET.SHARED",)) => {
-                    assert!([None, Some("net.Shared: data".into())].contains(&found.unwrap()));
+                found = a.call::<Option<String>>("find", ("WIRE.SHARED",)) => {
+                    assert!([None, Some("wire.Shared: data".into())].contains(&found.unwrap()));
                 }
             }
         }
     })
     .await;
-    for name in ["NET.SHARED", "NET", "GIVE0"] {
+    for name in ["WIRE.SHARED", "WIRE", "GIVE0"] {
         assert_eq!(a.call::<Option<String>>("find", (name,)).await.unwrap(), None, "{name}");
     }
 }
