@@ -374,6 +374,27 @@ async fn large_bodies_are_refused() {
 }
 
 #[tokio::test]
+async fn bodies_take_no_more_than_there_is_room_for() {
+    let served = serve_with("function(r) return '' .. #r.body end", "{max_body = 64 << 20}").await;
+    let post = "POST / HTTP/1.1\r\nhost: x\r\n";
+    let mut first = served.client().await;
+    // It does not say how long it will be, so it may need all the room.
+    first.send(format!("{post}transfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n")).await;
+    assert_eq!(first.head().await.status, 100);
+    let mut second = served.client().await;
+    second.send(format!("{post}content-length: 4\r\nexpect: 100-continue\r\n\r\n")).await;
+    // Who needs no room need not wait.
+    assert_eq!(served.ask(GET).await.body, "0");
+    let early = futures::poll!(Box::pin(second.head())).is_ready();
+    assert!(!early, "there was room for the second");
+    first.send("1\r\nx\r\n0\r\n\r\n").await;
+    assert_eq!(first.answer().await.body, "1");
+    assert_eq!(second.head().await.status, 100);
+    second.send("data").await;
+    assert_eq!(second.answer().await.body, "4");
+}
+
+#[tokio::test]
 async fn a_client_may_ask_before_it_sends() {
     let served = serve_with("function(r) return r.body end", "{max_body = 10}").await;
     let post = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n";
@@ -635,6 +656,8 @@ async fn a_handler_may_be_an_async_function() {
         "globalThis.server = http.serve('127.0.0.1:0', async (r) => {
            await gate.async()
            if (!(r.body instanceof Uint8Array)) throw new Error('not bytes')
+           let n = 0
+           if (r.path === '/pieces') return { body: () => (n < 3 ? `${++n}\\n` : null) }
            if (r.path === '/bytes') return new Uint8Array([104, 105])
            return { status: 201, headers: { 'x-a': 'b' }, body: r.method + String.fromCharCode(...r.body) }
          })
@@ -642,12 +665,14 @@ async fn a_handler_may_be_an_async_function() {
     )
     .await;
     served.port = served.context.eval("http.address(server).port").await.unwrap();
-    served.gate.add_permits(2);
+    served.gate.add_permits(3);
     let post = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nab";
     let answer = served.ask(post).await;
     assert_eq!((answer.status, &*answer.body, answer.header("x-a")), (201, "POSTab", Some("b")));
     let bytes = served.ask("GET /bytes HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(bytes.body, "hi");
+    let pieces = served.ask("GET /pieces HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(pieces.body, "1\n2\n3\n");
     assert_eq!(bytes.header("content-type"), Some("application/octet-stream"));
 }
 

@@ -23,13 +23,18 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 /// What all connections of a server share.
 pub(super) struct Site {
     pub(super) caller: Caller,
     pub(super) handler: Function,
     pub(super) limits: Limits,
+    /// What the bodies of all requests may take together, in KiB.
+    pub(super) room: Semaphore,
 }
 
 impl Site {
@@ -51,8 +56,7 @@ pub(super) async fn answer(
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return plain(StatusCode::BAD_REQUEST);
     }
-    let limits = &site.limits;
-    let body = match whole(body, limits).await {
+    let (body, _room) = match whole(body, site).await {
         Ok(body) => body,
         Err(status) => return plain(status),
     };
@@ -66,7 +70,7 @@ pub(super) async fn answer(
         ("body", body.into()),
         ("peer", peer),
     ]);
-    let result = call(&site.handler, vec![request], limits.handler_timeout).await;
+    let result = call(&site.handler, vec![request], site.limits.handler_timeout).await;
     let late = matches!(&result, Err(error) if error.kind() == ErrorKind::Timeout);
     let response = result.and_then(|value| response(site, &value));
     response.unwrap_or_else(|error| {
@@ -95,22 +99,30 @@ fn plain(status: StatusCode) -> Response<Payload> {
     response
 }
 
-/// All of a request's body, or what is the matter with it.
-async fn whole(mut body: Incoming, limits: &Limits) -> Result<Bytes, StatusCode> {
+/// All of a request's body with the room that it takes, or what is the matter with it.
+async fn whole(
+    mut body: Incoming,
+    site: &Site,
+) -> Result<(Bytes, Option<SemaphorePermit<'_>>), StatusCode> {
+    let most = site.limits.most_body;
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), None));
     }
+    let size = body.size_hint();
     // Before anything of it is asked for, so that a client that waits to be asked sends nothing.
-    if body.size_hint().lower() > limits.most_body as u64 {
+    if size.lower() > most as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let read = async {
+        // What does not say how long it is may become as long as it may be.
+        let size = size.upper().and_then(|size| usize::try_from(size).ok()).unwrap_or(most);
+        let room = site.room.acquire_many(kilobytes(size)).await.ok();
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         while let Some(piece) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let Ok(data) = piece.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else {
                 continue;
             };
-            if first.len().max(all.len()) + data.len() > limits.most_body {
+            if first.len().max(all.len()) + data.len() > most {
                 return Err(StatusCode::PAYLOAD_TOO_LARGE);
             }
             if first.is_empty() {
@@ -123,9 +135,15 @@ async fn whole(mut body: Incoming, limits: &Limits) -> Result<Bytes, StatusCode>
             all.extend_from_slice(&data);
         }
         // Most are one piece, which need not be copied.
-        Ok(if all.is_empty() { first } else { all.freeze() })
+        Ok((if all.is_empty() { first } else { all.freeze() }, room))
     };
-    timeout(limits.body_timeout, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+    let limit = site.limits.body_timeout;
+    timeout(limit, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+}
+
+/// So many bytes in KiB, of which a part counts as a whole one.
+pub(super) fn kilobytes(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// What a handler returned, as a response.

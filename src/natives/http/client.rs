@@ -27,7 +27,7 @@ use tokio::time::timeout;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many bytes a body may have.
-pub(super) const MOST_BODY: usize = 8 << 20;
+const MOST_BODY: usize = 8 << 20;
 
 /// `http.get(url[, options])`.
 pub(super) fn get(roots: Arc<Roots>) -> Native {

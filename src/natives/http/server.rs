@@ -2,7 +2,6 @@
 
 use super::{
     answer::{self, Site},
-    client::MOST_BODY,
     message::{each_part, map},
     wire::Wire,
 };
@@ -32,6 +31,7 @@ pub(super) fn serve() -> Native {
             each_part(options, "a server", |name, value| limits.set(name, value))?;
         }
         limits.most_body = limits.most_body.min(caller.value_bytes);
+        let room = answer::kilobytes(limits.most_body.max(ALL_BODIES)) as usize;
         let (host, port) = split(&address)?;
         let listener = dial::bind(&caller, host, port).await?;
         let address = listener.local_addr()?;
@@ -41,7 +41,8 @@ pub(super) fn serve() -> Native {
             closing: watch::Sender::new(false),
         });
         let handle = caller.keep(server.clone())?;
-        let site = Arc::new(Site { caller: caller.clone(), handler, limits });
+        let site =
+            Arc::new(Site { caller: caller.clone(), handler, limits, room: Semaphore::new(room) });
         caller.spawn(accept(server, site));
         Ok::<_, Error>(handle)
     };
@@ -91,6 +92,9 @@ fn split(address: &str) -> Result<(&str, u16)> {
     Ok((host, port.parse().map_err(range)?))
 }
 
+/// What the bodies of all requests of a server may take together, in bytes.
+const ALL_BODIES: usize = 64 << 20;
+
 /// What a server grants its clients.
 pub(super) struct Limits {
     pub(super) most_body: usize,
@@ -110,7 +114,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            most_body: MOST_BODY,
+            most_body: 1 << 20,
             most_connections: 1024,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
@@ -191,6 +195,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_header_size(MOST_HEAD)
+        .max_buf_size(BUFFERS)
         .serve_connection(wire, service);
     // What ends it in error was between the client and hyper, which has told it what it could.
     let is_closed = tokio::select! {
@@ -210,3 +215,6 @@ async fn connection(
 
 /// How many bytes the head of a request may have.
 const MOST_HEAD: usize = 64 << 10;
+
+/// How many bytes hyper may keep for one connection, of what comes and of what goes.
+const BUFFERS: usize = 128 << 10;
