@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use hyper::{
     Method, Request, Response, StatusCode, Version,
     body::{Body, Frame as Piece, Incoming, SizeHint},
-    header::HOST,
+    header::{CONNECTION, HOST, HeaderValue},
 };
 use std::{
     future::poll_fn,
@@ -53,8 +53,12 @@ pub(super) async fn answer(
     if head.method == Method::CONNECT {
         return plain(StatusCode::NOT_IMPLEMENTED);
     }
-    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
-        return plain(StatusCode::BAD_REQUEST);
+    // Whose server is meant must be said once, or others on the way may read it in another way.
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+        let mut refusal = plain(StatusCode::BAD_REQUEST);
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return refusal;
     }
     let (body, _room) = match whole(body, site).await {
         Ok(body) => body,

@@ -17,7 +17,8 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::{Body, Incoming},
     header::{
-        ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, LOCATION, USER_AGENT,
+        ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, LOCATION,
+        PROXY_AUTHORIZATION, USER_AGENT,
     },
 };
 use std::{error, sync::Arc, time::Duration};
@@ -172,7 +173,7 @@ impl Exchange {
         }
         if leaves {
             // They were meant for the one that sends us away.
-            for name in [AUTHORIZATION, COOKIE, HOST] {
+            for name in [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION] {
                 self.headers.remove(name);
             }
         }
