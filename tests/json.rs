@@ -6,7 +6,7 @@
 mod languages;
 
 use bytes::Bytes;
-use calog::{Broker, Context, Value};
+use calog::{Broker, Context, Limits, Value};
 use languages::{exact, language, open, within};
 
 /// The value of an expression in full, or the error as `KIND: MESSAGE`.
@@ -220,5 +220,22 @@ async fn bytes_of_natives_are_text_only_when_somebody_says_so() {
         let context = open(&broker, engine).await;
         assert_eq!(eval(&context, "given()").await, wanted, "{engine}");
         assert_eq!(eval(&context, "text.decode(given())").await, "\"hi\"", "{engine}");
+    }
+}
+
+// What is as deep as values may be fits on the stack of a script in every language.
+#[tokio::test]
+async fn the_deepest_value_is_written_and_read_on_the_stack_of_a_script() {
+    let deepest = Limits::MOST_VALUE_DEPTH;
+    let limits = Limits::default().value_depth(deepest);
+    let broker = Broker::builder().workers(1).limits(limits).build().unwrap();
+    for engine in ["lua", "js", "basic"] {
+        let context = open(&broker, engine).await;
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let again = format!("json.encode(json.decode(\"{}\"))", nested(deepest));
+        assert_eq!(eval(&context, &again).await, format!("\"{}\"", nested(deepest)), "{engine}");
+        let deeper = format!("json.decode(\"{}\")", nested(deepest + 1));
+        let error = format!("range: nested deeper than {deepest}");
+        assert_eq!(eval(&context, &deeper).await, error, "{engine}");
     }
 }
