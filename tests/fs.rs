@@ -81,7 +81,6 @@ impl World {
     }
 }
 
-// C-126
 #[tokio::test]
 async fn files_are_read_written_and_listed() {
     let world = World::new();
@@ -283,7 +282,7 @@ fn link(world: &World) {
     }
 }
 
-// C-124, S-054: nothing outside can be reached, changed, or even told from what is not there.
+// Nothing outside can be reached, changed, or even told from what is not there.
 #[tokio::test]
 async fn no_way_leads_outside() {
     let world = World::new();

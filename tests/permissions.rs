@@ -209,7 +209,7 @@ fn native(call: &str) -> &str {
     call.split('(').next().unwrap()
 }
 
-// S-054: a native that is added later must be placed in one of the tables.
+// A native that is added later must be placed in one of the tables.
 #[test]
 fn every_native_is_in_the_tables() {
     let broker = Broker::builder().workers(1).build().unwrap();
@@ -227,7 +227,6 @@ fn every_native_is_in_the_tables() {
 /// What needs a permission for what it names, and a handle too.
 const NEEDS_A_HANDLE: &[&str] = &["net.send_to"];
 
-// S-054, C-124
 #[tokio::test]
 async fn nothing_is_allowed_by_default() {
     let world = World::new();
@@ -256,7 +255,6 @@ async fn nothing_is_allowed_by_default() {
     assert_eq!(fs::read_to_string(world.path("f")).unwrap(), "content");
 }
 
-// S-054, C-124
 #[tokio::test]
 async fn each_grant_opens_just_what_it_names() {
     let broker = Broker::builder().workers(1).build().unwrap();
