@@ -397,3 +397,46 @@ async fn a_busy_context_closes() {
     let again = TcpListener::bind(("127.0.0.1", port)).await;
     assert!(again.is_ok(), "{again:?}");
 }
+
+// A handler may end its own server: what it returns is still sent, and what was pipelined behind it
+// is not begun.
+#[tokio::test]
+async fn a_handler_may_close_its_own_server() {
+    let handler = "function(r)
+        seen[#seen + 1] = r.path
+        if r.path == '/last' then return {body = 'closed ' .. tostring(http.close(server))} end
+        return 'one'
+    end";
+    let served = serve(handler).await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let text =
+        served.raw(format!("{}{}{}", get("/"), get("/last"), get("/after").repeat(100))).await;
+    assert!(text.ends_with("closed true"), "{text}");
+    assert_eq!(statuses(&text), ["200", "200"]);
+    assert_eq!(served.seen().await, ["/", "/last"]);
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", served.port)).await.is_err());
+}
+
+// Clients that leave in the middle of what they send are forgotten, and their requests never begin.
+#[tokio::test]
+async fn clients_that_leave_in_the_middle_of_a_request_leave_nothing() {
+    let served = serve(KEEPS).await;
+    let whole = "POST /outer HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n0123456789";
+    for cut in 1..whole.len() {
+        let mut stream = connect(served.port).await;
+        within(stream.write_all(&whole.as_bytes()[..cut])).await.unwrap();
+        // Half of them by a reset.
+        if cut % 2 == 0 {
+            reset_on_drop(&stream);
+        }
+        drop(stream);
+    }
+    assert_eq!(statuses(&served.raw(NEXT).await), ["200"]);
+    assert_eq!(served.seen().await, ["GET /next "]);
+}
+
+/// Without lingering, the drop of a connection is its reset.
+#[allow(deprecated, reason = "a linger of 0 does not block")]
+fn reset_on_drop(stream: &tokio::net::TcpStream) {
+    stream.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+}
