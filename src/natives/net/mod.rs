@@ -139,19 +139,19 @@ async fn listen_tls(
 }
 
 #[cfg(unix)]
-async fn connect_unix(caller: Caller, path: String) -> Result<Handle> {
+async fn connect_unix(caller: Caller, path: Bytes) -> Result<Handle> {
     let stream = unix::connect(&caller, &path).await?;
     Socket::keep(&caller, Kind::Stream(stream))
 }
 
 #[cfg(unix)]
-async fn listen_unix(caller: Caller, path: String) -> Result<Handle> {
+async fn listen_unix(caller: Caller, path: Bytes) -> Result<Handle> {
     let listener = unix::Listener::bind(&caller, &path).await?;
     Socket::keep(&caller, Kind::Listener(Listener::Unix(listener)))
 }
 
 #[cfg(not(unix))]
-async fn connect_unix(_caller: Caller, _path: String) -> Result<Handle> {
+async fn connect_unix(_caller: Caller, _path: Bytes) -> Result<Handle> {
     Err(Error::new(ErrorKind::Unsupported, "this system has no Unix sockets"))
 }
 

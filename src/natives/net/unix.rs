@@ -9,14 +9,10 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     native::Caller,
-    natives::denied,
+    natives::{denied, path},
 };
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use bytes::Bytes;
+use std::{fs, io, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 use tokio::{
     net::{UnixListener, UnixStream},
     time::{sleep, timeout},
@@ -26,9 +22,9 @@ use tokio::{
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Connects to the socket at `path`, if the caller may.
-pub(super) async fn connect(caller: &Caller, path: &str) -> Result<Stream> {
-    let what = format!("connect to {path}");
-    let real = allowed(caller, path, "connect to", |path| path.canonicalize()).await?;
+pub(super) async fn connect(caller: &Caller, path: &Bytes) -> Result<Stream> {
+    let real = allowed(caller, path, "connect to").await?;
+    let what = format!("connect to {}", real.display());
     let connected = async {
         loop {
             match UnixStream::connect(&real).await {
@@ -62,8 +58,8 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Listens at `path`, where nothing may be yet, if the caller may.
-    pub(super) async fn bind(caller: &Caller, path: &str) -> Result<Self> {
-        let path = allowed(caller, path, "listen on", in_real_folder).await?;
+    pub(super) async fn bind(caller: &Caller, path: &Bytes) -> Result<Self> {
+        let path = allowed(caller, path, "listen on").await?;
         let socket = UnixListener::bind(&path);
         let socket =
             socket.map_err(|error| failed(format!("listen on {}", path.display()), &error))?;
@@ -89,45 +85,19 @@ impl Drop for Listener {
     }
 }
 
-/// The file itself may not be there yet.
-fn in_real_folder(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
-}
-
-/// Where `path` really is, by `resolve`, if the caller may use a socket there.
-async fn allowed(
-    caller: &Caller,
-    path: &str,
-    what: &'static str,
-    resolve: impl Fn(&Path) -> io::Result<PathBuf> + Send + 'static,
-) -> Result<PathBuf> {
-    let (caller, path) = (caller.clone(), PathBuf::from(path));
+/// Where `path` really is, if the caller may use a socket there.
+async fn allowed(caller: &Caller, path: &Bytes, what: &'static str) -> Result<PathBuf> {
+    let (caller, path) = (caller.clone(), path::from_bytes(path)?);
     // Following links asks the disk.
     let work = tokio::task::spawn_blocking(move || {
-        let real = resolve(&path);
-        // Of what is not there, nothing is told unless it would be allowed.
-        let place = match &real {
-            Ok(real) => Some(real.clone()),
-            Err(_) => in_real_folder(&path).ok(),
-        };
-        if !place.is_some_and(|place| is_granted(&caller, &place)) {
-            let grant = format!("--allow-net=unix:{}", path.display());
-            let what = format!("{what} {}", path.display());
-            return Err(denied(&caller, &what, "allow_net", &grant));
-        }
-        real.map_err(|error| failed(format!("{what} {}", path.display()), &error))
+        let roots = caller.permissions().unix_roots();
+        let real = path::real(&path).filter(|real| path::root(roots, real).is_some());
+        real.ok_or_else(|| {
+            let shown = path.display();
+            let (what, grant) = (format!("{what} {shown}"), format!("--allow-net=unix:{shown}"));
+            denied(&caller, &what, "allow_net", &grant)
+        })
     });
     let shutdown = |_| Err(Error::new(ErrorKind::Shutdown, "the runtime is shutting down"));
     work.await.unwrap_or_else(shutdown)
-}
-
-/// Is `place`, a path without links, granted, or in a folder that is?
-fn is_granted(caller: &Caller, place: &Path) -> bool {
-    let mut roots = caller.permissions().unix_roots().iter();
-    roots.any(|root| {
-        let root = root.canonicalize().or_else(|_| in_real_folder(root));
-        root.is_ok_and(|root| place.starts_with(root))
-    })
 }
