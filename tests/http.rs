@@ -419,6 +419,7 @@ async fn bad_requests_never_come_to_the_handler() {
         ("GET / HTTP/1.1\r\nhost : x\r\n\r\n", 400),
         ("G@T / HTTP/1.1\r\nhost: x\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", 400),

@@ -49,7 +49,7 @@ impl Peer {
     }
 
     /// Waits until the client closes the connection.
-    async fn closed(mut self) {
+    async fn hung_up(&mut self) {
         while within(self.stream.read_buf(&mut self.read)).await.is_ok_and(|count| count > 0) {}
     }
 }
@@ -111,6 +111,9 @@ async fn a_request_is_what_the_script_says() {
         "x-one: a",
     ];
     assert_eq!(lines, wanted);
+
+    let (_, empty) = exchange("return http.post(URL, '').body", OK).await;
+    assert!(empty.contains("\ncontent-length: 0\n"), "{empty}");
 
     let script = "return http.request{url = URL, method = 'put', body = 'x',
         headers = {['content-type'] = 'a/b', accept = {}, ['user-agent'] = 'me'}}.body";
@@ -233,6 +236,51 @@ async fn large_bodies_are_refused() {
 }
 
 #[tokio::test]
+async fn bodies_that_come_together_are_bounded_together() {
+    let (broker, (listener, port)) = (broker(), listen().await);
+    let limits = calog::Limits::default().value_bytes(100_000);
+    let context = broker.open("lua").permissions(loopback()).limits(limits).await.unwrap();
+    let url = format!("'http://127.0.0.1:{port}/'");
+    let get =
+        format!("local ok, r = pcall(http.get, {url}) return ok and tostring(#r.body) or r.kind");
+    let in_pieces = format!(
+        "local sum = 0
+         http.get({url}, {{on_data = function(data) sum = sum + #data end}})
+         return sum"
+    );
+    // A peer that has sent all of a body but its last byte.
+    let almost = async || {
+        let mut peer = Peer::accept(&listener).await;
+        peer.request().await;
+        peer.send("HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n").await;
+        let _ = peer.stream.write_all("x".repeat(59_999).as_bytes()).await;
+        peer
+    };
+    let peers = async {
+        let (mut one, mut two) = (almost().await, almost().await);
+        // There is not enough for both, so the client hangs up on one.
+        let mut kept = tokio::select! {
+            () = one.hung_up() => two,
+            () = two.hung_up() => one,
+        };
+        // What is handed over in pieces takes nothing.
+        let third = async {
+            let mut third = almost().await;
+            third.send("x").await;
+            third
+        };
+        let (sum, _third) = tokio::join!(context.eval::<usize>(&in_pieces), third);
+        assert_eq!(sum.unwrap(), 60_000);
+        kept.send("x").await;
+    };
+    let gets = async { tokio::join!(context.eval::<String>(&get), context.eval::<String>(&get)) };
+    let ((one, two), ()) = within(Box::pin(async { tokio::join!(gets, peers) })).await;
+    let mut results = [one.unwrap(), two.unwrap()];
+    results.sort();
+    assert_eq!(results, ["60000", "memory"]);
+}
+
+#[tokio::test]
 async fn an_exchange_has_a_time_limit() {
     let (broker, (listener, port)) = (broker(), listen().await);
     let context = lua(&broker, "").await;
@@ -243,7 +291,7 @@ async fn an_exchange_has_a_time_limit() {
             peer.request().await;
             peer.send(begin).await;
             // The client does not leave the connection open for what comes too late.
-            peer.closed().await;
+            peer.hung_up().await;
         };
         let (result, ()) =
             within(async { tokio::join!(context.eval::<Value>(&script), peer) }).await;
@@ -456,7 +504,7 @@ async fn connections_are_kept_and_closed_with_the_context() {
     // A connection that nobody uses is nothing that a program would go on for.
     within(broker.settled()).await;
     within(context.close()).await;
-    peer.closed().await;
+    peer.hung_up().await;
 }
 
 #[tokio::test]
@@ -501,7 +549,7 @@ async fn a_script_that_is_given_up_hangs_up() {
         _ = peer.request() => {}
     }
     drop(call);
-    peer.closed().await;
+    peer.hung_up().await;
 }
 
 #[tokio::test]

@@ -147,7 +147,9 @@ async fn whole(
 
 /// So many bytes in KiB, of which a part counts as a whole one.
 pub(super) fn kilobytes(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+    // As many as a semaphore has on every machine.
+    const MOST: u32 = 1 << 28;
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(MOST).min(MOST)
 }
 
 /// What a handler returned, as a response.

@@ -1,7 +1,7 @@
 //! The client: one exchange after the other over connections that are kept for the next.
 
 use super::{
-    connect::{Client, Clients},
+    connect::{Client, Clients, Share},
     location::{http, is_secure, origin, resolve},
     message::{Received, add_headers, content, describe, each_part, expected, map},
 };
@@ -17,7 +17,7 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::{Body, Incoming},
     header::{
-        ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, LOCATION,
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, LOCATION,
         PROXY_AUTHORIZATION, USER_AGENT,
     },
 };
@@ -71,13 +71,12 @@ async fn run(
     let url = url.ok_or_else(|| Error::new(ErrorKind::Type, "a request needs a `url`"))?;
     let bad = || Error::new(ErrorKind::Type, "`url` is no address of the form http://host/path");
     let url = url.parse().ok().and_then(http).ok_or_else(bad)?;
-    let client = caller.single(Clients::default)?.client(&caller, &roots, exchange.ca.take());
     let limit = exchange.timeout;
     let late = |_| {
         let limit = limit.as_millis();
         Error::new(ErrorKind::Timeout, format!("the exchange took longer than {limit} ms"))
     };
-    timeout(limit, exchange.follow(&caller, &client, url)).await.map_err(late)?
+    timeout(limit, exchange.follow(&caller, &roots, url)).await.map_err(late)?
 }
 
 /// A request, and what is wanted of the response.
@@ -147,11 +146,13 @@ impl Exchange {
     }
 
     /// Makes the exchange, and those to which the answers lead.
-    async fn follow(mut self, caller: &Caller, client: &Client, mut url: Uri) -> Result<Value> {
+    async fn follow(mut self, caller: &Caller, roots: &Arc<Roots>, mut url: Uri) -> Result<Value> {
+        let clients = caller.single(Clients::default)?;
+        let client = clients.client(caller, roots, self.ca.take());
         loop {
-            let response = self.send(client, url.clone()).await?;
+            let response = self.send(&client, url.clone()).await?;
             let next = (self.redirects > 0).then(|| redirect(&url, &response)).flatten();
-            let Some(next) = next else { return self.receive(caller, response).await };
+            let Some(next) = next else { return self.receive(caller, &clients, response).await };
             self.redirects -= 1;
             self.turn(response.status(), origin(&url) != origin(&next));
             url = next;
@@ -184,11 +185,21 @@ impl Exchange {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = url;
         *request.headers_mut() = self.headers.clone();
+        if self.body.is_empty() && matches!(self.method, Method::POST | Method::PUT | Method::PATCH)
+        {
+            // Where a body is expected, that there is none has to be said.
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         client.request(request).await.map_err(|error| failure(&error))
     }
 
     /// Reads the response to its end.
-    async fn receive(&self, caller: &Caller, response: Response<Incoming>) -> Result<Value> {
+    async fn receive(
+        &self,
+        caller: &Caller,
+        clients: &Clients,
+        response: Response<Incoming>,
+    ) -> Result<Value> {
         let (head, mut body) = response.into_parts();
         let most = match (self.most_body, &self.on_data) {
             (Some(most), Some(_)) => most,
@@ -205,6 +216,7 @@ impl Exchange {
             return Err(too_large());
         }
         let (mut first, mut all, mut count) = (Bytes::new(), BytesMut::new(), 0_usize);
+        let mut share = Share::new(clients);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| failure(&error))?;
             // What else there is, is a trailer, which nobody asks for.
@@ -213,17 +225,20 @@ impl Exchange {
             if count > most {
                 return Err(too_large());
             }
-            match &self.on_data {
+            if let Some(on_data) = &self.on_data {
                 // The next is read when it has ended, so a slow script slows the sender down.
-                Some(on_data) => on_data.call::<Value>((data,)).await.map(drop)?,
-                None if first.is_empty() => first = data,
-                None => {
-                    if all.is_empty() {
-                        all.extend_from_slice(&first);
-                    }
-                    all.extend_from_slice(&data);
-                }
+                on_data.call::<Value>((data,)).await?;
+                continue;
             }
+            share.add(data.len(), caller.value_bytes)?;
+            if first.is_empty() {
+                first = data;
+                continue;
+            }
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
         }
         let body = match &self.on_data {
             Some(_) => Value::Nil,

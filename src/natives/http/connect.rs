@@ -2,7 +2,7 @@
 
 use super::location::{is_secure, port};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     native::Caller,
     natives::net::{
         dial::{self, CONNECT_LIMIT},
@@ -22,7 +22,10 @@ use hyper_util::{
 };
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -47,14 +50,19 @@ const MOST_IDLE: usize = 8;
 /// How many roots of its own a context has connections for.
 const MOST_ROOTS: usize = 8;
 
-/// The clients of one context, each with the root that it trusts instead of the system's.
+/// The clients of one context.
 #[derive(Default)]
-pub(super) struct Clients(Mutex<Vec<(Option<Bytes>, Client)>>);
+pub(super) struct Clients {
+    /// Each with the root that it trusts instead of the system's.
+    clients: Mutex<Vec<(Option<Bytes>, Client)>>,
+    /// What the bodies that are coming take together, in bytes.
+    received: AtomicUsize,
+}
 
 impl Clients {
     /// The client that trusts `ca` (PEM), or the roots of the system.
     pub(super) fn client(&self, caller: &Caller, roots: &Arc<Roots>, ca: Option<Bytes>) -> Client {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(root, _)| *root == ca) {
             return client.clone();
         }
@@ -74,6 +82,35 @@ impl Clients {
         }
         clients.push((ca, client.clone()));
         client
+    }
+}
+
+/// What one body takes while it is coming.
+pub(super) struct Share<'a>(&'a Clients, usize);
+
+impl<'a> Share<'a> {
+    pub(super) fn new(clients: &'a Clients) -> Self {
+        Self(clients, 0)
+    }
+
+    /// Counts `bytes` more.
+    ///
+    /// # Errors
+    /// `memory` if the bodies of the context then take more than `most` together. None of them waits
+    /// for another: each might need what the others have.
+    pub(super) fn add(&mut self, bytes: usize, most: usize) -> Result<()> {
+        self.1 += bytes;
+        if self.0.received.fetch_add(bytes, Relaxed) + bytes > most {
+            let message = format!("the bodies of the exchanges take more than {most} bytes");
+            return Err(Error::new(ErrorKind::Memory, message));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.0.received.fetch_sub(self.1, Relaxed);
     }
 }
 
