@@ -9,7 +9,7 @@
 use crate::{
     chain::Chain,
     error::{Error, ErrorKind, Frame, Result},
-    fiber::Operation,
+    fiber::{self, Operation},
     id::ContextId,
     permissions::Permissions,
     resources::{Handle, Resources},
@@ -318,16 +318,10 @@ pub struct Native {
     run: Run,
 }
 
-/// Writes its result into the value: moving one about costs more than a short native does.
-type Now = Box<dyn Fn(Arguments<'_>, &mut Value) -> Result<()> + Send + Sync>;
-type Later = Box<dyn Fn(Arguments<'_>) -> Result<Operation> + Send + Sync>;
-
-enum Run {
-    /// Runs at once, on the calling context's worker.
-    Now(Now),
-    /// Starts at once and is awaited by the calling script.
-    Later(Later),
-}
+/// Runs on the calling context's worker. What has to be waited for is begun and comes back; what is
+/// through at once writes its result into the value: moving one about costs more than a short
+/// native does.
+type Run = Box<dyn Fn(Arguments<'_>, &mut Value) -> Result<Option<Operation>> + Send + Sync>;
 
 impl fmt::Debug for Native {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -348,9 +342,9 @@ impl Native {
     {
         let run = move |args: Arguments<'_>, result: &mut Value| {
             *result = handler.call(take::<P>(args)?).into_value()?;
-            Ok(())
+            Ok(None)
         };
-        Self { name: name.into(), run: Run::Now(Box::new(run)) }
+        Self { name: name.into(), run: Box::new(run) }
     }
 
     /// A native whose future the calling script awaits, on the script's own worker.
@@ -398,15 +392,39 @@ impl Native {
     {
         let name: Arc<str> = name.into();
         let named = name.clone();
-        let run = move |args: Arguments<'_>| -> Result<Operation> {
-            let (future, name) = (start(args)?, named.clone());
-            Ok(Box::pin(async move {
-                let result = AssertUnwindSafe(future).catch_unwind().await;
-                let result = result.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
-                result.map_err(|error| error.called_from(vec![Frame::native(&*name)]))
-            }))
+        let run = move |args: Arguments<'_>, _: &mut Value| {
+            Ok(Some(Self::awaited(named.clone(), start(args)?)))
         };
-        Self { name, run: Run::Later(Box::new(run)) }
+        Self { name, run: Box::new(run) }
+    }
+
+    /// A native that gives something back, and returns whether it was there. It does so at once;
+    /// its caller waits until that is through, which `handler` gives, unless the call is given up: it
+    /// may not wait any more, and has to be able to close what it has opened.
+    pub(crate) fn closing<P: Parameters, H, F>(name: &str, handler: H) -> Self
+    where
+        H: Handler<P, Output = Result<Option<F>>>,
+        F: Future<Output = ()> + 'static,
+    {
+        let name: Arc<str> = name.into();
+        let named = name.clone();
+        let run = move |args: Arguments<'_>, result: &mut Value| {
+            let closing = handler.call(take::<P>(args)?)?;
+            *result = Value::Bool(closing.is_some());
+            let through = |gone: F| gone.map(|()| Ok(Value::Bool(true)));
+            let awaited = closing.filter(|_| !fiber::dying()).map(through);
+            Ok(awaited.map(|gone| Self::awaited(named.clone(), gone)))
+        };
+        Self { name, run: Box::new(run) }
+    }
+
+    /// What the script waits for. A panic is an error, and errors are told to be the native's.
+    fn awaited(name: Arc<str>, work: impl Future<Output = Result<Value>> + 'static) -> Operation {
+        Box::pin(async move {
+            let result = AssertUnwindSafe(work).catch_unwind().await;
+            let result = result.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+            result.map_err(|error| error.called_from(vec![Frame::native(&*name)]))
+        })
     }
 
     /// A native that takes its caller and its values as they are.
@@ -443,11 +461,7 @@ impl Native {
         result: &mut Value,
     ) -> Result<Option<Operation>> {
         let args = Arguments { caller, values: args, taken: 0 };
-        let run = || match &self.run {
-            Run::Now(run) => run(args, result).map(|()| None),
-            Run::Later(start) => start(args).map(Some),
-        };
-        catch_unwind(AssertUnwindSafe(run))
+        catch_unwind(AssertUnwindSafe(|| (self.run)(args, result)))
             .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)))
             .map_err(|error| error.called_from(vec![Frame::native(&*self.name)]))
     }

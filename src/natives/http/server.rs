@@ -59,15 +59,16 @@ pub(super) fn address() -> Native {
 
 /// `http.close(server)`.
 pub(super) fn close() -> Native {
-    Native::asynchronous("http.close", |caller: Caller, handle: Handle| async move {
+    Native::closing("http.close", |caller: Caller, handle: Handle| {
         match caller.release::<Arc<Server>>(handle) {
             Ok(server) => {
                 server.closing.send_replace(true);
-                // Once it is back, the port is free.
-                server.listener.lock().await.take();
-                Ok(true)
+                Ok(Some(async move {
+                    // Once it is back, the port is free.
+                    server.listener.lock().await.take();
+                }))
             }
-            Err(error) if error.kind() == ErrorKind::Dead => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Dead => Ok(None),
             Err(error) => Err(error),
         }
     })

@@ -38,7 +38,7 @@ fn greet(caller: &Caller, connection: Handle, f: &Function) {
     caller.spawn(async move {
         if let Err(error) = call(&f, connection).await {
             keeper.report(error);
-            let _ = Socket::close(&keeper, connection).await;
+            let _ = Socket::close(&keeper, connection);
         }
     });
 }
@@ -61,7 +61,7 @@ pub(super) fn on_data(caller: &Caller, handle: Handle, f: Function) -> Result<()
         socket.ended.raise();
         if !socket.is_watched.load(Relaxed) {
             drop(socket);
-            let _ = Socket::close(&keeper, handle).await;
+            let _ = Socket::close(&keeper, handle);
         }
     });
     Ok(())
@@ -88,7 +88,7 @@ pub(super) fn on_close(caller: &Caller, handle: Handle, f: Function) -> Result<(
         if let Err(error) = f.call_raw(Vec::new()).await {
             keeper.report(error);
         }
-        let _ = Socket::close(&keeper, handle).await;
+        let _ = Socket::close(&keeper, handle);
     });
     Ok(())
 }

@@ -69,9 +69,7 @@ pub(super) fn all() -> Vec<Native> {
             let n = if n == 0 { Ok(0) } else { size(&caller, Some(n)) };
             recv_exact(begin(&caller, c, Stream::reader), n)
         }),
-        Native::asynchronous("net.close", |caller: Caller, h: Handle| async move {
-            Socket::close(&caller, h).await
-        }),
+        Native::closing("net.close", |caller: Caller, h: Handle| Socket::close(&caller, h)),
         Native::sync("net.peer", |caller: Caller, c: Handle| Socket::find(&caller, c)?.peer()),
         Native::sync("net.address", |caller: Caller, h: Handle| -> Result<Value> {
             Ok(Socket::find(&caller, h)?.address())

@@ -72,21 +72,22 @@ impl Socket {
         caller.resource(handle)
     }
 
-    /// Closes a socket: every wait for it ends, and what it has of the system is given back before
-    /// this ends. `false` if it was closed before.
-    pub(super) async fn close(caller: &Caller, handle: Handle) -> Result<bool> {
+    /// Closes a socket: every wait for it ends. What it has of the system is given back when the
+    /// future ends, whether or not anybody awaits that. `None` if it was closed before.
+    pub(super) fn close(
+        caller: &Caller,
+        handle: Handle,
+    ) -> Result<Option<impl Future<Output = ()> + use<>>> {
         let socket = match caller.release::<Self>(handle) {
             Ok(socket) => socket,
-            Err(error) if error.kind() == ErrorKind::Dead => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::Dead => return Ok(None),
             Err(error) => return Err(error),
         };
         socket.waits.close();
         socket.ended.raise();
         let gone = socket.gone.0.clone();
-        drop(socket);
         // Those who wait for it let go of it as soon as they run.
-        gone.raised().await;
-        Ok(true)
+        Ok(Some(async move { gone.raised().await }))
     }
 
     pub(super) fn stream(&self) -> Result<&Stream> {
