@@ -228,6 +228,30 @@ async fn who_waits_before_a_callback_is_served_before_it() {
     assert_eq!(script.call::<String>("got", ()).await.unwrap(), "one a bc");
 }
 
+// A script that never receives hears of the end when it can send no more.
+#[tokio::test]
+async fn who_only_sends_is_told_of_the_end() {
+    let (broker, failures) = watched();
+    let (script, peer) = connected(&broker, "lua").await;
+    let source = "net.on_close(c, function() ended = true end)
+                  local beat
+                  beat = timer.every(1, function()
+                    local fine, e = pcall(net.send, c, 'tick')
+                    if not fine then
+                      timer.cancel(beat)
+                      kind = e.kind
+                    end
+                  end)";
+    script.eval::<()>(source).await.unwrap();
+    drop(peer);
+    within(broker.settled()).await;
+    let told: String = script.eval("return kind .. tostring(ended)").await.unwrap();
+    // The callback may have closed it before the next beat.
+    assert!(["transporttrue", "deadtrue"].contains(&&*told), "{told}");
+    assert_eq!(resources(&script).await, 0);
+    assert!(failures.lock().unwrap().is_empty(), "{failures:?}");
+}
+
 // What a callback does not take stays with its sender, and whatever it does, the socket can be closed.
 #[tokio::test]
 async fn a_callback_that_never_ends_holds_up_only_its_sender() {

@@ -51,7 +51,7 @@ pub(in crate::natives) async fn local(
 
 /// A host and a port, as they are written together: IPv6 in brackets.
 pub(in crate::natives) fn shown(host: &str, port: u16) -> String {
-    match host.contains(':') {
+    match host.contains(':') && !host.starts_with('[') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     }

@@ -199,7 +199,12 @@ fn begin<T>(caller: &Caller, handle: Handle, turn: impl FnOnce(&Stream) -> Turn<
 
 async fn send(call: Begun<Writer>, data: Bytes) -> Result<()> {
     let (socket, turn) = call?;
-    socket.waits.wait("send", async { turn.come().await.send(&data).await }).await
+    let sent = socket.waits.wait("send", async { turn.come().await.send(&data).await }).await;
+    // A script that only sends learns of the end in no other way.
+    if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::Transport) {
+        socket.ended.raise();
+    }
+    sent
 }
 
 async fn shutdown(call: Begun<Writer>) -> Result<()> {
