@@ -33,8 +33,10 @@ struct State {
     inside: RefCell<Vec<Inside>>,
     /// The roots that wait for an empty interpreter, in order.
     roots: RefCell<VecDeque<(u64, Waker)>>,
-    /// Calls that were polled while the innermost kept the interpreter.
-    waiting: RefCell<Vec<Waker>>,
+    /// Calls that were polled while the innermost kept the interpreter, or it was reserved. Only the
+    /// first is ever woken, and stays until it enters or is gone: waking all of them each time would
+    /// cost the more the more there are.
+    waiting: RefCell<VecDeque<(u64, Waker)>>,
     /// The innermost keeps the interpreter.
     kept: Cell<bool>,
     /// Somebody else is to enter first.
@@ -78,7 +80,7 @@ impl Nest {
     pub fn reserve(&self, reserved: bool) {
         self.0.reserved.set(reserved);
         if !reserved {
-            self.0.waiting.take().into_iter().for_each(Waker::wake);
+            self.0.wake_waiting();
         }
     }
 
@@ -98,15 +100,19 @@ impl State {
     fn admits(&self, id: u64, admission: Admission, waker: &Waker) -> bool {
         let is_root = admission == Admission::Root;
         if self.kept.get() || (self.reserved.get() && admission != Admission::First) {
-            self.waiting.borrow_mut().push(waker.clone());
+            self.let_wait(id, admission, waker);
             return false;
         }
+        let has_waited = self.stop_waiting(id);
         let mut roots = self.roots.borrow_mut();
         let is_next = roots.front().is_none_or(|root| root.0 == id);
         if is_root && !(is_next && self.inside.borrow().is_empty()) {
             match roots.iter_mut().find(|root| root.0 == id) {
                 Some(root) => root.1.clone_from(waker),
                 None => roots.push_back((id, waker.clone())),
+            }
+            if has_waited {
+                self.wake_waiting();
             }
             return false;
         }
@@ -119,7 +125,31 @@ impl State {
     fn keep(&self, kept: bool) {
         self.kept.set(kept);
         if !kept {
-            self.waiting.take().into_iter().for_each(Waker::wake);
+            self.wake_waiting();
+        }
+    }
+
+    fn let_wait(&self, id: u64, admission: Admission, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        match waiting.iter_mut().find(|one| one.0 == id) {
+            Some(one) => one.1.clone_from(waker),
+            None if admission == Admission::First => waiting.push_front((id, waker.clone())),
+            None => waiting.push_back((id, waker.clone())),
+        }
+    }
+
+    /// Has call `id` waited? It does no more.
+    fn stop_waiting(&self, id: u64) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        let place = waiting.iter().position(|one| one.0 == id);
+        place.is_some_and(|place| waiting.remove(place).is_some())
+    }
+
+    /// Lets the first of those who wait look whether it may enter. Whoever enters does this again
+    /// when the next one may.
+    fn wake_waiting(&self) {
+        if let Some((_, waker)) = self.waiting.borrow().front() {
+            waker.wake_by_ref();
         }
     }
 
@@ -180,6 +210,9 @@ impl State {
 
     /// A call that has not entered is gone.
     fn forget(&self, id: u64) {
+        if self.stop_waiting(id) {
+            self.wake_waiting();
+        }
         let mut roots = self.roots.borrow_mut();
         let was_next = roots.front().is_some_and(|root| root.0 == id);
         roots.retain(|root| root.0 != id);
@@ -221,6 +254,7 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Future for Entering<R, F> {
             match spawn(f) {
                 Ok(fiber) => this.stage = Stage::Inside(fiber),
                 Err(error) => {
+                    this.nest.wake_waiting();
                     this.nest.wake_root();
                     return Poll::Ready(Err(error));
                 }

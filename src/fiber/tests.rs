@@ -213,3 +213,44 @@ fn turns_end_also_by_a_panic() {
     });
     assert_eq!(turn(), 0);
 }
+
+// As promises do it: whoever has entered has the interpreter reserved until its jobs have run. All
+// that wait used to be woken each time, though only one of them could enter.
+#[test]
+fn those_who_wait_to_enter_a_nest_are_woken_one_by_one() {
+    use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+    const CALLS: usize = 100;
+    let (nest, polls, order) =
+        (Nest::default(), Rc::<Cell<usize>>::default(), Rc::<RefCell<Vec<usize>>>::default());
+    nest.reserve(true);
+    let mut calls = FuturesUnordered::new();
+    for call in 0..CALLS {
+        let (inside, polls, order) = (nest.clone(), polls.clone(), order.clone());
+        let mut entering = Some(Box::pin(nest.enter(Admission::Nested, move || {
+            order.borrow_mut().push(call);
+            inside.reserve(true);
+            Ok(())
+        })));
+        calls.push(poll_fn(move |cx| {
+            polls.set(polls.get() + 1);
+            // Some are given up just when they are woken to enter.
+            if call % 10 == 3 && polls.get() > CALLS {
+                entering = None;
+            }
+            entering.as_mut().map_or(Poll::Ready(Ok(())), |entering| entering.as_mut().poll(cx))
+        }));
+    }
+    let mut ended = 0;
+    // The set suspends now and then for the sake of others, so there are more rounds than calls.
+    for _ in 0..4 * CALLS {
+        while let Some(Some(result)) = calls.next().now_or_never() {
+            result.unwrap();
+            ended += 1;
+        }
+        nest.reserve(false);
+    }
+    assert_eq!(ended, CALLS);
+    let entered: Vec<_> = (0..CALLS).filter(|call| call % 10 != 3).collect();
+    assert_eq!(*order.borrow(), entered);
+    assert!(polls.get() <= 4 * CALLS, "{} polls", polls.get());
+}
