@@ -138,7 +138,7 @@ async fn a_call_that_ends_cannot_wait_any_more() {
             expose('loops', async () => { for (;;) { try { await wait_here.async(1); } catch (e) {
               print('again'); } } });
             expose('loops_plain', () => { for (;;) { try { wait_here(1); } catch (e) { } } });
-            expose('timer', async () => {
+            expose('timed', async () => {
               try { await wait_here.async(1); } finally { setTimeout(() => print('timer'), 1);
                 print('end'); } });
             expose('detached', async () => { (async () => {
@@ -150,7 +150,7 @@ async fn a_call_that_ends_cannot_wait_any_more() {
             ("plain", &["native dropped", "cancelled", "end"][..]),
             ("awaits", &["native dropped", "cancelled", "end"]),
             ("mixed", &["native dropped", "cancelled", "end"]),
-            ("timer", &["native dropped", "end"]),
+            ("timed", &["native dropped", "end"]),
             ("detached", &["native dropped", "native dropped", "end"]),
         ] {
             let mut call = context.call::<Value>(name, ());
