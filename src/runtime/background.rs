@@ -34,7 +34,11 @@ pub(super) fn counted<F: Future<Output = ()>>(
     shared: &Arc<Shared>,
     task: F,
 ) -> impl Future<Output = ()> + use<F> {
-    shared.tasks.send_modify(|count| *count += 1);
+    // Those who wait want to hear of the last one only.
+    shared.tasks.send_if_modified(|count| {
+        *count += 1;
+        false
+    });
     let counted = Counted(shared.clone());
     async move {
         let _counted = counted;
@@ -44,7 +48,10 @@ pub(super) fn counted<F: Future<Output = ()>>(
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.tasks.send_modify(|count| *count -= 1);
+        self.0.tasks.send_if_modified(|count| {
+            *count -= 1;
+            *count == 0
+        });
     }
 }
 

@@ -21,7 +21,9 @@ use std::{
     cell::Cell,
     collections::HashMap,
     ffi::c_void,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::{Rc, Weak},
+    task::{Context, Poll, Waker},
 };
 use tokio::sync::oneshot;
 
@@ -103,7 +105,14 @@ pub(super) fn is_promise(value: &Val) -> bool {
 }
 
 /// A promise for what `operation` ends with.
-pub(super) fn begin(state: &State, operation: Operation, bytes: usize) -> Outcome<Val> {
+pub(super) fn begin(state: &State, mut operation: Operation, bytes: usize) -> Outcome<Val> {
+    // What is through at once needs no task. What is not is polled again by its own.
+    let mut nobody = Context::from_waker(Waker::noop());
+    let first = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut nobody)));
+    let first = first.unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
+    if let Poll::Ready(outcome) = first {
+        return settled(state, outcome);
+    }
     if let Err(error) = admit(state, bytes) {
         return settled(state, Err(error));
     }
