@@ -633,6 +633,46 @@ async fn what_a_client_gets_may_be_handed_on() {
 }
 
 #[tokio::test]
+async fn a_server_may_speak_tls() {
+    let broker = builder()
+        .data("cert", include_str!("certs/server.pem"))
+        .data("key", include_str!("certs/server.key"))
+        .data("ca", include_str!("certs/ca.pem"))
+        .build()
+        .unwrap();
+    let server = lua(
+        &broker,
+        "local function handle(r) return r.peer.host .. r.body end
+         server = http.serve('127.0.0.1:0', handle, {cert = cert, key = key})
+         strict = http.serve('127.0.0.1:0', handle, {cert = cert, key = key, ca = ca})
+         hasty = http.serve('127.0.0.1:0', handle, {cert = cert, key = key, header_timeout = 50})",
+    )
+    .await;
+    let port = async |name: &str| -> u16 {
+        server.eval(&format!("return http.address({name}).port")).await.unwrap()
+    };
+    let (open, strict) = (port("server").await, port("strict").await);
+    let script = format!("return http.post('https://localhost:{open}/', 'x', {{ca = ca}}).body");
+    let client = lua(&broker, "").await;
+    assert_eq!(within(client.eval::<String>(&script)).await.unwrap(), "127.0.0.1x");
+    // Who says nothing, or what is no TLS, is not waited for.
+    for words in ["", GET] {
+        let mut stream = connect(port("hasty").await).await;
+        stream.write_all(words.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = within(stream.read_to_end(&mut answer)).await;
+        assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    }
+    // Who proves nothing is not heard.
+    let script = format!("http.get('https://localhost:{strict}/', {{ca = ca}})");
+    assert_eq!(kind(within(client.eval::<Value>(&script)).await), ErrorKind::Transport);
+    for options in ["{cert = cert}", "{key = key}", "{ca = ca}", "{cert = 'x', key = key}"] {
+        let script = format!("http.serve('127.0.0.1:0', print, {options})");
+        assert_eq!(kind(client.eval::<Value>(&script).await), ErrorKind::Type, "{options}");
+    }
+}
+
+#[tokio::test]
 async fn a_handler_may_be_of_another_context() {
     let mut served = open_served("lua", "").await;
     let other = open(

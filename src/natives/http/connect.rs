@@ -1,6 +1,9 @@
 //! The connections of a context's client: kept for the next exchange, and closed with the context.
 
-use super::location::{is_secure, port};
+use super::{
+    location::{is_secure, port},
+    wire::Stream,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     native::Caller,
@@ -29,12 +32,8 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    sync::OnceCell,
-};
-use tokio_rustls::{client::TlsStream, rustls::ClientConfig};
+use tokio::{net::TcpStream, sync::OnceCell};
+use tokio_rustls::rustls::ClientConfig;
 use tower_service::Service;
 
 /// One per context and root of trust.
@@ -137,7 +136,7 @@ struct Way {
 }
 
 impl Way {
-    async fn connect(&self, uri: &Uri) -> Result<Box<dyn Wire>> {
+    async fn connect(&self, uri: &Uri) -> Result<Box<dyn Stream>> {
         let host = uri.host().unwrap_or_default();
         // An address of IPv6 is in brackets there.
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -157,9 +156,9 @@ impl Way {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Box<dyn Wire>>;
+    type Response = TokioIo<Box<dyn Stream>>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<TokioIo<Box<dyn Wire>>>>;
+    type Future = BoxFuture<'static, Result<TokioIo<Box<dyn Stream>>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(Ok(()))
@@ -171,13 +170,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// A connection, with TLS or without.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl Wire for TcpStream {}
-impl Wire for TlsStream<TcpStream> {}
-
-impl Connection for Box<dyn Wire> {
+impl Connection for Box<dyn Stream> {
     fn connected(&self) -> Connected {
         Connected::new()
     }

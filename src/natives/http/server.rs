@@ -3,40 +3,50 @@
 use super::{
     answer::{self, Site},
     message::{each_part, map},
-    wire::Wire,
+    wire::{Stream, Wire},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     native::{Caller, Native},
-    natives::{milliseconds::Milliseconds, net::dial},
+    natives::{
+        milliseconds::Milliseconds,
+        net::{dial, tls},
+    },
     resources::Handle,
     value::{FromValue, Function, Value},
 };
+use bytes::Bytes;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioTimer;
 use std::{
-    convert::Infallible, future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
+    convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// `http.serve(address, handler[, options])`.
 pub(super) fn serve() -> Native {
     let native = |caller: Caller, address: String, handler: Function, options: Option<Value>| async move {
-        let mut limits = Limits::default();
+        let (mut limits, mut identity) = (Limits::default(), None);
         if let Some(options) = options {
-            each_part(options, "a server", |name, value| limits.set(name, value))?;
+            each_part(options, "a server", |name, value| match name {
+                "cert" | "key" | "ca" => prove(identity.get_or_insert_default(), name, value),
+                _ => limits.set(name, value),
+            })?;
         }
         limits.most_body = limits.most_body.min(caller.value_bytes);
         let room = answer::kilobytes(limits.most_body.max(ALL_BODIES)) as usize;
         let (host, port) = split(&address)?;
         let listener = dial::bind(&caller, host, port).await?;
+        let acceptor = identity.map(|identity| tls::server(&identity)).transpose()?;
         let address = listener.local_addr()?;
         let server = Arc::new(Server {
             listener: Mutex::new(Some(listener)),
+            acceptor,
             address,
             closing: watch::Sender::new(false),
         });
@@ -78,6 +88,17 @@ pub(super) fn close() -> Native {
 fn place(address: SocketAddr) -> Value {
     let host = address.ip().to_canonical().to_string();
     map([("host", host.into()), ("port", address.port().into())])
+}
+
+/// Sets an option of TLS.
+fn prove(identity: &mut tls::Options, name: &str, value: Value) -> Result<bool> {
+    let text = Some(Bytes::from_value(value)?);
+    match name {
+        "cert" => identity.cert = text,
+        "key" => identity.key = text,
+        _ => identity.ca = text,
+    }
+    Ok(true)
 }
 
 /// The two parts of `host:port`.
@@ -154,6 +175,8 @@ impl Limits {
 struct Server {
     /// Who accepts has it.
     listener: Mutex<Option<TcpListener>>,
+    /// Speaks TLS, if the server does.
+    acceptor: Option<TlsAcceptor>,
     address: SocketAddr,
     closing: watch::Sender<bool>,
 }
@@ -165,9 +188,8 @@ async fn accept(server: Arc<Server>, site: Arc<Site>) {
     let mut listener = server.listener.lock().await;
     let serve = async {
         while let (Some(listener), Ok(place)) = (&*listener, places.clone().acquire_owned().await) {
-            let (stream, peer) = dial::accept(listener).await;
-            let closing = server.closing.subscribe();
-            site.caller.spawn(connection(stream, peer, closing, site.clone(), place));
+            let accepted = dial::accept(listener).await;
+            site.caller.spawn(connection(accepted, server.clone(), site.clone(), place));
         }
     };
     tokio::select! {
@@ -180,13 +202,20 @@ async fn accept(server: Arc<Server>, site: Arc<Site>) {
 
 /// Serves one connection to its end.
 async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    mut closing: watch::Receiver<bool>,
+    (stream, peer): (TcpStream, SocketAddr),
+    server: Arc<Server>,
     site: Arc<Site>,
     _place: OwnedSemaphorePermit,
 ) {
     let (peer, limits) = (place(peer), &site.limits);
+    let mut closing = server.closing.subscribe();
+    let stream = tokio::select! {
+        biased;
+        _ = closing.wait_for(|closing| *closing) => return,
+        opened = timeout(limits.header_timeout, open(stream, server.acceptor.as_ref())) => opened,
+    };
+    // Who takes too long or speaks no TLS is told nothing: there is no language for it.
+    let Ok(Ok(stream)) = stream else { return };
     let wire = Wire::new(stream, limits.write_timeout);
     let service = service_fn(|request| {
         let (site, peer) = (site.clone(), peer.clone());
@@ -212,6 +241,14 @@ async fn connection(
         }
     }
     connection.into_parts().io.linger().await;
+}
+
+/// The connection as HTTP runs on it.
+async fn open(stream: TcpStream, acceptor: Option<&TlsAcceptor>) -> io::Result<Box<dyn Stream>> {
+    match acceptor {
+        None => Ok(Box::new(stream)),
+        Some(acceptor) => Ok(Box::new(acceptor.accept(stream).await?)),
+    }
 }
 
 /// How many bytes the head of a request may have.

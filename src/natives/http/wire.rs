@@ -1,4 +1,4 @@
-//! The connection below a server.
+//! The connections below clients and servers.
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -10,14 +10,22 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::{Sleep, sleep, timeout},
 };
+use tokio_rustls::{client, server};
 
-/// A connection whose client must take what it is sent.
+/// A connection, with TLS or without.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl Stream for TcpStream {}
+impl Stream for client::TlsStream<TcpStream> {}
+impl Stream for server::TlsStream<TcpStream> {}
+
+/// A server's connection, whose client must take what it is sent.
 pub(super) struct Wire {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<Box<dyn Stream>>,
     patience: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -27,7 +35,7 @@ pub(super) struct Wire {
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 << 10);
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, patience: Duration) -> Self {
         Self { stream: TokioIo::new(stream), patience, stalled: None }
     }
 
@@ -35,18 +43,18 @@ impl Wire {
     /// it would take back what the client has not read yet.
     pub(super) async fn linger(self) {
         let mut stream = self.stream.into_inner();
-        if stream.shutdown().await.is_err() {
-            return;
-        }
         let (time, mut bytes) = LINGER;
-        let mut unread = [0; 1024];
         let rest = async {
-            while let Ok(count @ 1..) = stream.read(&mut unread).await
+            stream.shutdown().await?;
+            let mut unread = vec![0; 4096];
+            while let count @ 1.. = stream.read(&mut unread).await?
                 && count <= bytes
             {
                 bytes -= count;
             }
+            Ok::<_, io::Error>(())
         };
+        // Whatever comes of it, the connection ends.
         let _ = timeout(time, rest).await;
     }
 
