@@ -55,6 +55,8 @@ pub(crate) struct Case {
     pub(crate) expected: String,
     /// The languages that take no part in it.
     without: Vec<String>,
+    /// Does this build have all that it needs?
+    is_possible: bool,
 }
 
 /// Who plays which role.
@@ -92,7 +94,19 @@ impl Case {
         let without = fs::read_to_string(folder.join("without")).unwrap_or_default();
         let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_string();
         let without = without.lines().map(first).collect();
-        let case = Self { name, folder: folder.to_path_buf(), roles, expected, without };
+        // So it is in `needs`, where the word is a part of calog.
+        let needs = fs::read_to_string(folder.join("needs")).unwrap_or_default();
+        let mut is_possible = true;
+        for part in needs.lines().map(first) {
+            match part.as_str() {
+                "net" => is_possible &= cfg!(feature = "net"),
+                "http" => is_possible &= cfg!(feature = "http"),
+                "unix" => is_possible &= cfg!(unix),
+                other => problems.push(format!("{name}: nothing is called `{other}` in `needs`")),
+            }
+        }
+        let folder = folder.to_path_buf();
+        let case = Self { name, folder, roles, expected, without, is_possible };
         for language in languages.iter().filter(|language| case.has(language)) {
             let missing = case.roles.iter().filter(|role| case.script(role, language).is_none());
             problems.extend(missing.map(|role| {
@@ -105,7 +119,7 @@ impl Case {
 
     /// Does the language take part in it?
     fn has(&self, language: &Language) -> bool {
-        !self.without.contains(&language.name)
+        self.is_possible && !self.without.contains(&language.name)
     }
 
     fn script(&self, role: &str, language: &Language) -> Option<PathBuf> {
