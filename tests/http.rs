@@ -476,8 +476,11 @@ async fn a_server_that_closes_ends_what_it_has_begun() {
     served.gate.add_permits(1);
     assert_eq!(busy.answer().await.body, "done");
     assert_eq!(busy.rest().await, "");
-    // Nothing is left that a program would go on for.
+    // Nothing is left that a program would go on for, and nobody holds the handler any more.
     within(served.broker.settled()).await;
+    let usage = async || served.context.usage().await.unwrap();
+    within(async { while usage().await.handles > 0 {} }).await;
+    assert_eq!(usage().await.resources, 0);
 }
 
 #[tokio::test]
@@ -669,6 +672,19 @@ async fn a_server_may_speak_tls() {
     for options in ["{cert = cert}", "{key = key}", "{ca = ca}", "{cert = 'x', key = key}"] {
         let script = format!("http.serve('127.0.0.1:0', print, {options})");
         assert_eq!(kind(client.eval::<Value>(&script).await), ErrorKind::Type, "{options}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_counts_also_if_it_comes_before_all_is_sent() {
+    let served = serve_with("function(r) return '' end", "{max_body = 10}").await;
+    let client = lua(&served.broker, "").await;
+    let url = format!("'http://127.0.0.1:{}/'", served.port);
+    for _ in 0..5 {
+        let script = format!("return http.post({url}, ('x'):rep(8000000)).status");
+        assert_eq!(within(client.eval::<u16>(&script)).await.unwrap(), 413);
+        let script = format!("return http.get({url}).status");
+        assert_eq!(within(client.eval::<u16>(&script)).await.unwrap(), 200);
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) struct Wire {
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-/// How long, and for how many bytes, a client is listened to after the last answer.
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 << 10);
+/// How long a client is listened to after the last answer, whatever it says.
+const LINGER: Duration = Duration::from_secs(1);
 
 impl Wire {
     pub(super) fn new(stream: Box<dyn Stream>, patience: Duration) -> Self {
@@ -43,19 +43,14 @@ impl Wire {
     /// it would take back what the client has not read yet.
     pub(super) async fn linger(self) {
         let mut stream = self.stream.into_inner();
-        let (time, mut bytes) = LINGER;
         let rest = async {
             stream.shutdown().await?;
-            let mut unread = vec![0; 4096];
-            while let count @ 1.. = stream.read(&mut unread).await?
-                && count <= bytes
-            {
-                bytes -= count;
-            }
+            let mut unread = vec![0; 16 << 10];
+            while stream.read(&mut unread).await? > 0 {}
             Ok::<_, io::Error>(())
         };
         // Whatever comes of it, the connection ends.
-        let _ = timeout(time, rest).await;
+        let _ = timeout(LINGER, rest).await;
     }
 
     /// What a write came to, unless the client has taken nothing for too long.
