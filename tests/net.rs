@@ -396,3 +396,26 @@ async fn basic_serves_and_connects() {
     let answer = within(server.call::<String>("talk", (port,))).await.unwrap();
     assert_eq!(answer, "re: quiet and gone");
 }
+
+#[tokio::test]
+async fn sockets_work_without_threads_of_their_own() {
+    let local = tokio::task::LocalSet::new();
+    let broker = builder().build_inline(&local).unwrap();
+    let talk = async {
+        let server = "l = net.listen('127.0.0.1', 0)
+                      net.on_connect(l, function(c)
+                        net.on_data(c, function(data) net.send(c, data:upper()) end)
+                      end)";
+        let server = lua(&broker, server).await;
+        let port: u16 = server.eval("return net.address(l).port").await.unwrap();
+        let source = format!(
+            "local c = net.connect('127.0.0.1', {port})
+             net.send(c, 'inline')
+             net.shutdown(c)
+             return net.recv_exact(c, 6) .. tostring(net.recv(c))"
+        );
+        let client = lua(&broker, "").await;
+        assert_eq!(client.eval::<String>(&source).await.unwrap(), "INLINEnil");
+    };
+    within(local.run_until(talk)).await;
+}

@@ -129,35 +129,26 @@ async fn a_cut_is_not_taken_for_the_end() {
     let broker = broker();
     let (listener, port) = listen().await;
     let client = lua(&broker, "").await;
-    // Something between the two that passes on a part and then breaks off.
     let (_server, behind) = server(&broker, PLAIN).await;
-    let cut = async {
-        let (mut outer, _) = listener.accept().await.unwrap();
-        let mut inner = connect(behind).await;
-        let (mut from, mut to) = outer.split();
-        let (mut back, mut forth) = inner.split();
-        let mut echoed = 0;
-        let mut buffer = vec![0; 4096];
-        let there = tokio::io::copy(&mut from, &mut forth);
-        let here = async {
-            // The handshake, the session tickets and one answer; then nothing more.
-            while echoed < 2 {
-                let n = back.read(&mut buffer).await.unwrap();
-                to.write_all(&buffer[..n]).await.unwrap();
-                echoed += 1;
-            }
-        };
+    // Something between the two that passes everything on, until it breaks off the way back.
+    let (cut_now, cut) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let (mut from, mut to) = listener.accept().await.unwrap().0.into_split();
+        let (mut back, mut forth) = connect(behind).await.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut from, &mut forth).await });
         tokio::select! {
-            _ = there => {}
-            () = here => {}
+            _ = tokio::io::copy(&mut back, &mut to) => panic!("the server keeps it open"),
+            _ = cut => to.shutdown().await.unwrap(),
         }
-    };
+    });
     let source = format!(
-        "local c = net.connect_tls('localhost', {port}, {{ca = ca}})
+        "c = net.connect_tls('localhost', {port}, {{ca = ca}})
          net.send(c, 'hello\\n')
-         while net.recv(c) do end"
+         return net.recv_line(c)"
     );
-    let (result, ()) = within(async { tokio::join!(client.eval::<()>(&source), cut) }).await;
+    assert_eq!(within(client.eval::<String>(&source)).await.unwrap(), "hello");
+    cut_now.send(()).unwrap();
+    let result = within(client.eval::<()>("net.recv(c)")).await;
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
     assert!(error.message().contains("receiving: the peer broke off"), "{error}");
