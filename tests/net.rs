@@ -419,3 +419,35 @@ async fn sockets_work_without_threads_of_their_own() {
     };
     within(local.run_until(talk)).await;
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_unix_socket_that_is_crowded_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap().join("crowd");
+    let socket = tokio::net::UnixSocket::new_stream().unwrap();
+    socket.bind(&path).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let mut crowd = Vec::new();
+    // As many as the system keeps for somebody who accepts none.
+    let full = loop {
+        match tokio::net::UnixStream::connect(&path).await {
+            Ok(one) => crowd.push(one),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), std::io::ErrorKind::WouldBlock);
+    let broker = broker();
+    let allowed = Permissions::none().allow_net(&format!("unix:{}", path.display())).unwrap();
+    let script = broker.open("lua").permissions(allowed).await.unwrap();
+    let source = format!("return net.recv(net.connect_unix('{}'))", path.display());
+    let serve = async {
+        // Time enough to be turned away. On a machine where it is not, the wait shows nothing.
+        script.eval::<()>("timer.sleep(100)").await.unwrap();
+        for _ in 0..=crowd.len() {
+            listener.accept().await.unwrap().0.write_all(b"welcome").await.unwrap();
+        }
+    };
+    let (heard, ()) = within(async { tokio::join!(script.eval::<String>(&source), serve) }).await;
+    assert_eq!(heard.unwrap(), "welcome");
+}
