@@ -554,6 +554,138 @@ async fn ten_thousand_timers_fire_and_one_more_is_too_many() {
     .await;
 }
 
+/// A row of numbers that looks random, and is the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+// Whatever is set and cancelled, and whatever callbacks do: each timer that is not cancelled fires when
+// it should, and none that was.
+#[tokio::test(start_paused = true)]
+async fn random_timers_keep_their_promises() {
+    const STEPS: usize = 600;
+    let source = "
+        timers, wrong = {}, {}
+        local function check(good, text) if not good then wrong[#wrong + 1] = text end end
+        local function beat(i, nap)
+          local t = timers[i]
+          t.running = t.running + 1
+          check(t.running == 1, i .. ' overlaps')
+          check(not t.ended, i .. ' fires after its end')
+          if t.period then
+            check((at() - t.set) % t.period == 0, i .. ' is off its beat')
+          else
+            check(at() == t.due, i .. ' is late')
+            t.ended = true
+          end
+          t.fired = t.fired + 1
+          timer.sleep(nap)
+          t.running = t.running - 1
+          if nap % 3 == 2 then fail('raised', 'on purpose') end
+        end
+        expose('after', function(ms, nap)
+          local i = #timers + 1
+          timers[i] = {due = at() + ms, fired = 0, running = 0}
+          timers[i].id = timer.after(ms, function() beat(i, nap) end)
+        end)
+        expose('every', function(ms, nap)
+          local i = #timers + 1
+          timers[i] = {set = at(), period = ms, fired = 0, running = 0}
+          timers[i].id = timer.every(ms, function() beat(i, nap) end)
+        end)
+        local function cancel(i)
+          local t = timers[i]
+          if not t then return end
+          local was = timer.cancel(t.id)
+          check(was == not t.ended, i .. ' is not what it seems')
+          t.ended = true
+        end
+        expose('cancel', cancel)
+        expose('finish', function()
+          for i = 1, #timers do if timers[i].period then cancel(i) end end
+        end)
+        expose('result', function()
+          for i, t in ipairs(timers) do
+            check(t.running == 0, i .. ' has not ended')
+            check(t.ended, i .. ' has never fired')
+          end
+          return table.concat(wrong, ', ')
+        end)";
+    for seed in [0x9e37_79b9, 0x7f4a_7c15, 0x2545_f491] {
+        let log = Log::default();
+        let start = Instant::now();
+        let millis = move || u64::try_from(start.elapsed().as_millis()).unwrap();
+        inline(noting(&log).native("at", millis), async |broker| {
+            let context = open(&broker, "lua", source).await;
+            let mut dice = Dice(seed);
+            for _ in 0..STEPS {
+                let (millis, nap) = (dice.roll(50) + 1, dice.roll(30));
+                let call = match dice.roll(8) {
+                    0..3 => context.call::<()>("after", (millis, nap)),
+                    3 => context.call::<()>("every", (millis, nap)),
+                    4..7 => context.call::<()>("cancel", (dice.roll(STEPS as u64),)),
+                    _ => {
+                        tokio::time::sleep(Duration::from_millis(dice.roll(20))).await;
+                        continue;
+                    }
+                };
+                call.await.unwrap();
+            }
+            context.call::<()>("finish", ()).await.unwrap();
+            broker.settled().await;
+            assert_eq!(context.call::<String>("result", ()).await.unwrap(), "", "seed {seed}");
+            assert!(log.take().iter().all(|line| line.ends_with("raised: on purpose")));
+            let usage = context.usage().await.unwrap();
+            assert_eq!((usage.resources, usage.tasks, usage.handles), (0, 0, 5), "seed {seed}");
+        })
+        .await;
+    }
+}
+
+// Contexts on two workers, whose timers call each other, close at any time.
+#[tokio::test]
+async fn contexts_with_timers_come_and_go() {
+    const ROUNDS: usize = 60;
+    let source = "local n = 0
+                  expose('ticks_' .. whoami(), function() n = n + 1 end)";
+    let log = Log::default();
+    let broker = noting(&log).workers(2).build().unwrap();
+    let mut contexts = std::collections::VecDeque::new();
+    for round in 0..ROUNDS {
+        let name = format!("c{round}");
+        let context = broker.open("lua").name(&*name).worker(round % 2).await.unwrap();
+        within(context.eval::<()>(source)).await.unwrap();
+        let before = round.saturating_sub(1);
+        let timers = format!(
+            "expose('set_{name}', function(f) timer.every(1, f) timer.after(1, f) end)
+             timer.every(1, function() ticks_c{before}() end)
+             if {round} > 0 then set_c{before}(function() ticks_c{before}() end) end"
+        );
+        within(context.eval::<()>(&timers)).await.unwrap();
+        contexts.push_back(context);
+        if contexts.len() > 3 {
+            within(contexts.pop_front().unwrap().close()).await;
+        }
+    }
+    for context in contexts {
+        within(context.close()).await;
+    }
+    within(broker.settled()).await;
+    // Whoever called somebody who was gone was told so, and nothing else went wrong.
+    let gone = [": dead: ", ": not_found: ", ": attempt to call a nil value"];
+    for line in log.take() {
+        assert!(gone.iter().any(|gone| line.contains(gone)), "{line}");
+    }
+    within(broker.shutdown(js_support::TIMEOUT)).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn senseless_times_are_refused_and_huge_ones_are_for_ever() {
     let log = Log::default();
