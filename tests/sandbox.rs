@@ -125,7 +125,7 @@ const LUA: &[Attempt] = &[
     ("host", "return debug and debug.getregistry()", "nil"),
     ("host", "return dofile('SECRET_FOLDER/secret.lua')", "error: raised"),
     ("host", "return loadfile('SECRET_FOLDER/secret.lua')", "error: raised"),
-    ("host", "return net.connect('127.0.0.1', PORT)", "error: raised"),
+    ("host", "return net.connect('127.0.0.1', PORT)", "error: denied"),
     ("host", "return require('socket')", "error: not_found"),
     ("host", "return require('os').getenv('VARIABLE')", "error: not_found"),
     ("host", "return fs.read('SECRET_FOLDER/secret.txt')", "error: denied"),
@@ -243,7 +243,7 @@ const JS: &[Attempt] = &[
         "return globalThis.scriptArgs ?? globalThis.gc ?? globalThis.loadScript ?? null",
         "nil",
     ),
-    ("host", "return net.connect('127.0.0.1', PORT)", "error: raised"),
+    ("host", "return net.connect('127.0.0.1', PORT)", "error: denied"),
     ("host", "return fs.read('SECRET_FOLDER/secret.txt')", "error: denied"),
     ("host", "return await fs.read.async('SECRET_FOLDER/secret.txt')", "error: denied"),
     ("host", "return fs.read('SECRET_FOLDER/secret.txt\\0.txt')", "error: denied"),
@@ -413,7 +413,7 @@ const JS: &[Attempt] = &[
 const BASIC: &[Attempt] = &[
     // The host.
     ("host", "return sys(\"true\")", "error: raised"),
-    ("host", "return net.connect(\"127.0.0.1\", PORT)", "error: raised"),
+    ("host", "return net.connect(\"127.0.0.1\", PORT)", "error: denied"),
     ("host", "return fs.read(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
     ("host", "return FS.Read(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
     ("host", "f = call(\"fs.read\")\nreturn f(\"SECRET_FOLDER/secret.txt\")", "error: denied"),
