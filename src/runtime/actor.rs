@@ -4,6 +4,7 @@ use super::{
     background::Background,
     console::Console,
     context::Address,
+    local::Local,
     mailbox::{Control, Message, Reply, Request, Room, Work, ended},
     stats::Usage,
 };
@@ -16,13 +17,12 @@ use crate::{
 };
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
-    cell::RefCell,
     future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::{self, Sleep, sleep_until};
@@ -37,16 +37,14 @@ pub(crate) async fn run(
     console: Rc<Console>,
 ) {
     let (worker, slice) = (ending.0.worker.clone(), ending.0.shared.limits.slice);
-    let deferred = Rc::<Deferred>::default();
-    let put_off = deferred.clone();
+    let local = Local::enter(&ending.0, interpreter, background, console);
+    // Not its owner: when the actor is dropped, the interpreter goes with it.
+    let here = Rc::downgrade(&local);
     let mut context = Actor {
         // Dropped in this order: calls first (they run on the interpreter), then the interpreter,
         // and only then is the end announced.
         live: FuturesUnordered::new(),
-        deferred,
-        background,
-        console,
-        interpreter,
+        local,
         ending,
     };
     let work = async move {
@@ -62,22 +60,16 @@ pub(crate) async fn run(
                     // run.
                     tokio::task::coop::consume_budget().await;
                 }
+                calls = context.local.handed() => context.live.extend(calls),
                 Some(()) = context.live.next(), if !context.live.is_empty() => {}
                 () = poll_fn(|cx| {
                     // Here a turn ends, unless the slice does.
-                    let (interpreter, background) = (&context.interpreter, &context.background);
-                    context.ending.0.gauges.publish(|| Usage {
-                        memory_bytes: interpreter.memory(),
-                        handles: interpreter.handles(),
-                        tasks: background.len(),
-                        resources: context.ending.0.caller().resources.len(),
-                        ..Usage::default()
-                    });
-                    if !context.deferred.0.borrow().is_empty() {
+                    context.local.publish();
+                    if !context.local.deferred.borrow().is_empty() {
                         // When the other contexts, and the timers, have had their turn.
                         let _ = pin!(tokio::task::yield_now()).poll(cx);
                     }
-                    background.poll(cx)
+                    context.local.background.poll(cx)
                 }) => {}
             }
         }
@@ -86,32 +78,31 @@ pub(crate) async fn run(
     // The slice is the context's, not the call's: see `Running::poll`.
     poll_fn(|cx| {
         worker.count_slice();
-        put_off.0.take().into_iter().for_each(Waker::wake);
-        fiber::in_turn(slice, || work.as_mut().poll(cx))
+        if let Some(local) = here.upgrade() {
+            local.begin_turn(cx.waker());
+        }
+        let polled = fiber::in_turn(slice, || work.as_mut().poll(cx));
+        if let Some(local) = here.upgrade() {
+            local.end_turn();
+        }
+        polled
     })
     .await;
 }
 
-/// Calls that the end of a turn has put off, in their order, in which they go on in the next.
-#[derive(Default)]
-struct Deferred(RefCell<Vec<Waker>>);
-
 struct Actor {
     /// Every call that has begun and not ended.
     live: FuturesUnordered<Running>,
-    deferred: Rc<Deferred>,
-    /// What belongs to no call.
-    background: Rc<Background>,
-    console: Rc<Console>,
-    interpreter: Rc<dyn Interpreter>,
+    local: Rc<Local>,
     ending: Ending,
 }
 
 impl Drop for Actor {
     fn drop(&mut self) {
+        self.local.leave();
         fiber::end_together(|| {
             self.live.clear();
-            self.background.close();
+            self.local.close();
         });
         self.ending.0.caller().resources.close();
     }
@@ -120,62 +111,29 @@ impl Drop for Actor {
 impl Actor {
     /// `false`: the context is to end.
     fn handle(&mut self, message: Message) -> bool {
+        let interpreter = &self.local.interpreter;
         match message {
             Message::Control(Control::Release(key)) => {
                 // An engine that breaks here must not take the calls in flight down.
-                let _ = catch_unwind(AssertUnwindSafe(|| self.interpreter.release(key)));
+                let _ = catch_unwind(AssertUnwindSafe(|| interpreter.release(key)));
             }
             Message::Control(Control::Begin(task)) => {
-                self.background.spawn(&self.ending.0, task);
+                self.local.background.spawn(&self.ending.0, task);
             }
             Message::Control(Control::Inspect(reply)) => {
-                let usage = Usage {
-                    memory_bytes: self.interpreter.memory(),
-                    handles: self.interpreter.handles(),
-                    calls: self.live.len(),
-                    tasks: self.background.len(),
-                    resources: self.ending.0.caller().resources.len(),
-                };
-                let _ = reply.send(usage);
+                let calls = self.live.len() + self.local.handed_len();
+                let _ = reply.send(Usage { calls, ..self.local.usage() });
             }
             Message::Control(Control::Stop) => return false,
-            Message::Request(request) => self.live.push(self.begin(request)),
+            Message::Request(request) => {
+                let Request { work, chain, inherited, reply, room, span } = request;
+                let mut call = Running::new(&self.local, work, chain, inherited, span);
+                (call.reply, call.room) = (Some(reply), room);
+                call.queue();
+                self.live.push(call);
+            }
         }
         true
-    }
-
-    /// Starts a call; it does nothing before it is polled.
-    fn begin(&self, request: Request) -> Running {
-        let Request { work, chain, inherited, reply, room, span } = request;
-        let address = &self.ending.0;
-        address.gauges.call_begins();
-        self.console.call_begins();
-        let limit = address.settings.limits.deadline;
-        let (chain, timer) = with_deadline(chain, inherited, limit);
-        let interpreter = self.interpreter.clone();
-        let (key, keep) = match &work {
-            Work::Load(_) => (0, None),
-            Work::Call(function, _) => (function.key(), Some(function.clone())),
-        };
-        let enter = || match work {
-            Work::Load(source) => interpreter.load(source),
-            Work::Call(_, args) => interpreter.call(key, args),
-        };
-        let call = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(enter))))
-            .unwrap_or_else(|panic| Box::pin(ready(Err(Error::from_panic(&*panic)))));
-        Running {
-            call: Some(call),
-            chain,
-            timer,
-            begun: false,
-            reply: Some(reply),
-            address: address.clone(),
-            deferred: self.deferred.clone(),
-            console: self.console.clone(),
-            span,
-            _function: keep,
-            _room: room,
-        }
     }
 }
 
@@ -196,23 +154,64 @@ fn with_deadline(
 const GIVEN_UP: &str = "its caller gave it up";
 
 /// A call in flight: the script's future, and how it may end before the script does.
-struct Running {
+pub(super) struct Running {
     call: Option<LocalBoxFuture<'static, Result<Value>>>,
     chain: Chain,
     timer: Option<Pin<Box<Sleep>>>,
     /// Has the script begun?
     begun: bool,
-    reply: Option<Reply>,
-    address: Arc<Address>,
-    deferred: Rc<Deferred>,
-    console: Rc<Console>,
+    /// It waits among the [unbegun](Local::unbegun).
+    queued: bool,
+    /// Where the answer goes, unless whoever has the call takes it from there.
+    pub(super) reply: Option<Reply>,
+    local: Rc<Local>,
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     _function: Option<Function>,
-    _room: Option<Room>,
+    pub(super) room: Option<Room>,
 }
 
 impl Running {
+    /// A call that does nothing before it is polled.
+    pub(super) fn new(
+        local: &Rc<Local>,
+        work: Work,
+        chain: Chain,
+        inherited: Option<time::Instant>,
+        span: Span,
+    ) -> Self {
+        let address = &local.address;
+        address.gauges.call_begins();
+        local.console.call_begins();
+        let (chain, timer) = with_deadline(chain, inherited, address.settings.limits.deadline);
+        let interpreter = local.interpreter.clone();
+        let (key, function) = match &work {
+            Work::Load(_) => (0, None),
+            Work::Call(function, _) => (function.key(), Some(function.clone())),
+        };
+        let enter = || match work {
+            Work::Load(source) => interpreter.load(source),
+            Work::Call(_, args) => interpreter.call(key, args),
+        };
+        let call = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(enter))))
+            .unwrap_or_else(|panic| Box::pin(ready(Err(Error::from_panic(&*panic)))));
+        let (local, call) = (local.clone(), Some(call));
+        let (begun, queued, reply, room) = (false, false, None, None);
+        Self { call, chain, timer, begun, queued, reply, local, span, _function: function, room }
+    }
+
+    /// It comes after those that came before.
+    fn queue(&mut self) {
+        self.queued = true;
+        self.local.unbegun.set(self.local.unbegun.get() + 1);
+    }
+
+    fn leave_queue(&mut self) {
+        if std::mem::take(&mut self.queued) {
+            self.local.unbegun.set(self.local.unbegun.get() - 1);
+        }
+    }
+
     /// Ends the script's part, if it has not ended: its handlers run here. Returns where it was.
     fn cut(&mut self) -> Vec<Frame> {
         let Some(call) = self.call.take() else { return Vec::new() };
@@ -221,32 +220,64 @@ impl Running {
         let drop_call = || self.chain.run(|| drop(call));
         // An engine that panics while it unwinds must not take the actor down.
         let _ = catch_unwind(AssertUnwindSafe(drop_call));
-        self.console.call_ends();
+        self.local.console.call_ends();
         fiber::take_last_trace()
     }
 
     /// The same for a call that would have gone on, for the reason that tracing shows.
     fn kill(&mut self, why: &str) -> Vec<Frame> {
         if self.begun {
-            self.address.worker.count_kill();
+            self.local.address.worker.count_kill();
             tracing::debug!(target: "calog", parent: &self.span, why, "call is ended");
         }
         self.cut()
     }
 
     /// Ends it because its deadline has passed.
-    fn expire(&mut self) {
+    fn expire(&mut self) -> Error {
         let trace = self.kill("its deadline has passed");
         let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
-        self.answer(Err(late.called_from(trace)));
+        late.called_from(trace)
     }
 
     fn answer(&mut self, result: Result<Value>) {
         match (self.reply.take(), result) {
             (Some(Reply::To(reply)), result) => drop(reply.send(result)),
-            (Some(Reply::Nobody), Err(error)) => self.address.failed(error),
+            (Some(Reply::Nobody), Err(error)) => self.local.address.failed(error),
             _ => {}
         }
+    }
+
+    /// Lets the script go on, until it ends or waits.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value>> {
+        if self.local.address.shared.why_ended() == ErrorKind::Shutdown {
+            // What a script would do after the end of its callees must not happen.
+            self.kill("the broker is shutting down");
+            return Poll::Ready(Err(ended(ErrorKind::Shutdown)));
+        }
+        if !self.begun && self.chain.deadline.is_some_and(|at| at <= time::Instant::now()) {
+            // It was queued for so long that it must not begin.
+            return Poll::Ready(Err(self.expire()));
+        }
+        if fiber::turn_is_over() {
+            // Many short calls together may take no more than one long one: the rest of them run
+            // in the context's next turn.
+            self.local.deferred.borrow_mut().push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.local.address.worker.count_call();
+            self.leave_queue();
+        }
+        let Some(call) = self.call.as_mut() else { return Poll::Pending };
+        // A fiber turns panics of its own into errors; this guards against engines without fibers.
+        let poll = || self.span.in_scope(|| self.chain.run(|| call.as_mut().poll(cx)));
+        let poll = catch_unwind(AssertUnwindSafe(poll))
+            .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
+        if poll.is_ready() {
+            self.cut();
+        }
+        poll
     }
 }
 
@@ -262,33 +293,7 @@ impl Future for Running {
             this.kill(GIVEN_UP);
             return Poll::Ready(());
         }
-        if this.address.shared.why_ended() == ErrorKind::Shutdown {
-            // What a script would do after the end of its callees must not happen.
-            this.kill("the broker is shutting down");
-            this.answer(Err(ended(ErrorKind::Shutdown)));
-            return Poll::Ready(());
-        }
-        if !this.begun && this.chain.deadline.is_some_and(|at| at <= time::Instant::now()) {
-            // It was queued for so long that it must not begin.
-            this.expire();
-            return Poll::Ready(());
-        }
-        if fiber::turn_is_over() {
-            // Many short calls together may take no more than one long one: the rest of them run
-            // in the context's next turn.
-            this.deferred.0.borrow_mut().push(cx.waker().clone());
-            return Poll::Pending;
-        }
-        if !std::mem::replace(&mut this.begun, true) {
-            this.address.worker.count_call();
-        }
-        let Some(call) = this.call.as_mut() else { return Poll::Ready(()) };
-        // A fiber turns panics of its own into errors; this guards against engines without fibers.
-        let poll = || this.span.in_scope(|| this.chain.run(|| call.as_mut().poll(cx)));
-        let poll = catch_unwind(AssertUnwindSafe(poll))
-            .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
-        if let Poll::Ready(result) = poll {
-            this.cut();
+        if let Poll::Ready(result) = this.advance(cx) {
             this.answer(result);
             return Poll::Ready(());
         }
@@ -301,7 +306,8 @@ impl Future for Running {
         if let Some(timer) = &mut this.timer
             && timer.as_mut().poll(cx).is_ready()
         {
-            this.expire();
+            let late = this.expire();
+            this.answer(Err(late));
             return Poll::Ready(());
         }
         Poll::Pending
@@ -313,9 +319,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.call.is_some() {
             self.kill("its context ends");
-            self.answer(Err(ended(self.address.shared.why_ended())));
+            self.answer(Err(ended(self.local.address.shared.why_ended())));
         }
-        self.address.gauges.call_ends();
+        self.leave_queue();
+        self.local.address.gauges.call_ends();
     }
 }
 

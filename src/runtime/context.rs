@@ -3,6 +3,7 @@
 use super::{
     Failure, Output, Shared,
     background::counted,
+    local::{Came, Local},
     mailbox::{Control, Mailbox, Reply, Request, Room, Work},
     stats::{Gauges, Usage},
     unresponsive,
@@ -13,6 +14,7 @@ use crate::{
     chain::Chain,
     engine::Engine,
     error::{Error, ErrorKind, Result},
+    fiber,
     id::ContextId,
     limits::{Fidelity, Limits},
     native::Caller,
@@ -177,6 +179,16 @@ impl Address {
         let (reply, answer) = oneshot::channel();
         let (reply, span) = (Reply::To(reply), self.span(&work, chain));
         self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
+        self.answer(answer, chain, inherited).await
+    }
+
+    /// Waits for the answer to a call that was sent.
+    async fn answer(
+        &self,
+        answer: oneshot::Receiver<Result<Value>>,
+        chain: Chain,
+        inherited: Option<Instant>,
+    ) -> Result<Value> {
         // Dropping this future closes the channel: that is how the callee learns that it is
         // cancelled.
         let mut answer = pin!(answer);
@@ -378,6 +390,30 @@ impl Owner for Address {
     ) -> BoxFuture<'static, Result<Value>> {
         let wish = Wish { is_callback: true, ..Wish::default() };
         Box::pin(self.call(Work::Call(function, args), wish, true))
+    }
+
+    fn call_at_once(
+        self: Arc<Self>,
+        function: Function,
+        args: Vec<Value>,
+    ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
+        // What is being ended begins nothing that may wait.
+        let caller = Chain::current().filter(|_| !fiber::dying());
+        let (Some(caller), Some(local)) = (caller, Local::resting(&self)) else {
+            return Err(Owner::call(self, function, args));
+        };
+        let chain = match caller.deeper(self.shared.limits.depth) {
+            Ok(chain) => chain,
+            Err(error) => return Ok(Err(error)),
+        };
+        let work = Work::Call(function, args);
+        let span = self.span(&work, chain);
+        match local.run(work, chain, caller.deadline, span) {
+            Came::ToItsEnd(result) => Ok(result),
+            Came::ToAWait(answer) => {
+                Err(Box::pin(async move { self.answer(answer, chain, caller.deadline).await }))
+            }
+        }
     }
 
     fn release(&self, key: u64) {

@@ -182,6 +182,12 @@ impl Mailbox {
         Ok(Room { _call: call, _kilobytes: kilobytes })
     }
 
+    /// Is nothing queued, and is it open?
+    pub(crate) fn is_empty(&self) -> bool {
+        let lanes = self.lock();
+        lanes.control.is_empty() && lanes.work.is_empty() && lanes.closed.is_none()
+    }
+
     /// Has the context ended, or begun to answer what is left?
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()

@@ -14,6 +14,7 @@ mod background;
 mod console;
 mod context;
 mod directory;
+mod local;
 mod mailbox;
 mod scope;
 mod stats;

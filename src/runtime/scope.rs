@@ -106,7 +106,10 @@ impl ContextScope {
             }
         };
         let args = args.iter_mut().map(std::mem::take).collect();
-        Step::Wait(function.call_raw(args))
+        match function.call_at_once(args) {
+            Ok(result) => Step::Ready(result),
+            Err(operation) => Step::Wait(operation),
+        }
     }
 }
 

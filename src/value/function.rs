@@ -28,6 +28,13 @@ pub(crate) trait Owner: Send + Sync {
         function: Function,
         args: Vec<Value>,
     ) -> BoxFuture<'static, Result<Value>>;
+    /// The same for a script that runs now: where the owner lives on this thread and rests, the call
+    /// runs at once, and `Ok` is how it ended. `Err` is what to wait for.
+    fn call_at_once(
+        self: Arc<Self>,
+        function: Function,
+        args: Vec<Value>,
+    ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>>;
     /// The last handle of function `key` is gone. From any thread; must not block.
     fn release(&self, key: u64);
 }
@@ -104,6 +111,15 @@ impl Function {
             let result = call?.await?;
             converted(has_bools, || R::from_value(result)).map_err(|error| error.at("result"))
         })
+    }
+
+    /// Calls the function for a script that runs now. `Err` is what to wait for, if it has not ended
+    /// at once.
+    pub(crate) fn call_at_once(
+        &self,
+        args: Vec<Value>,
+    ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
+        self.0.owner.clone().call_at_once(self.clone(), args)
     }
 
     /// Calls the function with plain values. The handle lives until the call is answered.

@@ -45,6 +45,14 @@ impl Owner for FakeOwner {
         async move { Ok(Value::Int(function.key() as i64)) }.boxed()
     }
 
+    fn call_at_once(
+        self: Arc<Self>,
+        function: Function,
+        args: Vec<Value>,
+    ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
+        Err(self.call(function, args))
+    }
+
     fn release(&self, key: u64) {
         self.released.lock().unwrap().push(key);
     }
