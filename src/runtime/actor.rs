@@ -17,7 +17,7 @@ use crate::{
 };
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
-    future::{Future, poll_fn, ready},
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -153,13 +153,46 @@ fn with_deadline(
 /// Why a call was ended, for tracing.
 const GIVEN_UP: &str = "its caller gave it up";
 
+/// How far the script's part of a call is.
+enum Script {
+    Unbegun(Work),
+    Begun(LocalBoxFuture<'static, Result<Value>>),
+    Over,
+}
+
+impl Script {
+    /// Lets it begin, if it has not, and go on. The function that it calls is left in `function`.
+    fn poll(
+        &mut self,
+        function: &mut Option<Function>,
+        interpreter: &Rc<dyn Interpreter>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Value>> {
+        if let Self::Unbegun(_) = self {
+            *self = match std::mem::replace(self, Self::Over) {
+                Self::Unbegun(Work::Load(source)) => Self::Begun(interpreter.clone().load(source)),
+                Self::Unbegun(Work::Call(called, args)) => {
+                    let key = called.key();
+                    *function = Some(called);
+                    Self::Begun(interpreter.clone().call(key, args))
+                }
+                other => other,
+            };
+        }
+        let Self::Begun(script) = self else { return Poll::Pending };
+        let polled = script.as_mut().poll(cx);
+        if polled.is_ready() {
+            *self = Self::Over;
+        }
+        polled
+    }
+}
+
 /// A call in flight: the script's future, and how it may end before the script does.
 pub(super) struct Running {
-    call: Option<LocalBoxFuture<'static, Result<Value>>>,
+    script: Script,
     chain: Chain,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Has the script begun?
-    begun: bool,
     /// It waits among the [unbegun](Local::unbegun).
     queued: bool,
     /// Where the answer goes, unless whoever has the call takes it from there.
@@ -167,7 +200,7 @@ pub(super) struct Running {
     local: Rc<Local>,
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
-    _function: Option<Function>,
+    function: Option<Function>,
     pub(super) room: Option<Room>,
 }
 
@@ -184,20 +217,9 @@ impl Running {
         address.gauges.call_begins();
         local.console.call_begins();
         let (chain, timer) = with_deadline(chain, inherited, address.settings.limits.deadline);
-        let interpreter = local.interpreter.clone();
-        let (key, function) = match &work {
-            Work::Load(_) => (0, None),
-            Work::Call(function, _) => (function.key(), Some(function.clone())),
-        };
-        let enter = || match work {
-            Work::Load(source) => interpreter.load(source),
-            Work::Call(_, args) => interpreter.call(key, args),
-        };
-        let call = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(enter))))
-            .unwrap_or_else(|panic| Box::pin(ready(Err(Error::from_panic(&*panic)))));
-        let (local, call) = (local.clone(), Some(call));
-        let (begun, queued, reply, room) = (false, false, None, None);
-        Self { call, chain, timer, begun, queued, reply, local, span, _function: function, room }
+        let (script, local, queued) = (Script::Unbegun(work), local.clone(), false);
+        let (reply, function, room) = (None, None, None);
+        Self { script, chain, timer, queued, reply, local, span, function, room }
     }
 
     /// It comes after those that came before.
@@ -212,21 +234,29 @@ impl Running {
         }
     }
 
+    /// Has the script begun?
+    fn has_begun(&self) -> bool {
+        !matches!(self.script, Script::Unbegun(_))
+    }
+
     /// Ends the script's part, if it has not ended: its handlers run here. Returns where it was.
     fn cut(&mut self) -> Vec<Frame> {
-        let Some(call) = self.call.take() else { return Vec::new() };
+        let script = match std::mem::replace(&mut self.script, Script::Over) {
+            Script::Over => return Vec::new(),
+            script => script,
+        };
         fiber::take_last_trace();
         let _entered = self.span.enter();
-        let drop_call = || self.chain.run(|| drop(call));
+        let drop_script = || self.chain.run(|| drop(script));
         // An engine that panics while it unwinds must not take the actor down.
-        let _ = catch_unwind(AssertUnwindSafe(drop_call));
+        let _ = catch_unwind(AssertUnwindSafe(drop_script));
         self.local.console.call_ends();
         fiber::take_last_trace()
     }
 
     /// The same for a call that would have gone on, for the reason that tracing shows.
     fn kill(&mut self, why: &str) -> Vec<Frame> {
-        if self.begun {
+        if self.has_begun() {
             self.local.address.worker.count_kill();
             tracing::debug!(target: "calog", parent: &self.span, why, "call is ended");
         }
@@ -255,9 +285,11 @@ impl Running {
             self.kill("the broker is shutting down");
             return Poll::Ready(Err(ended(ErrorKind::Shutdown)));
         }
-        if !self.begun && self.chain.deadline.is_some_and(|at| at <= time::Instant::now()) {
-            // It was queued for so long that it must not begin.
-            return Poll::Ready(Err(self.expire()));
+        if !self.has_begun() {
+            if self.chain.deadline.is_some_and(|at| at <= time::Instant::now()) {
+                // It was queued for so long that it must not begin.
+                return Poll::Ready(Err(self.expire()));
+            }
         }
         if fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them run
@@ -265,16 +297,19 @@ impl Running {
             self.local.deferred.borrow_mut().push(cx.waker().clone());
             return Poll::Pending;
         }
-        if !std::mem::replace(&mut self.begun, true) {
+        if !self.has_begun() {
             self.local.address.worker.count_call();
             self.leave_queue();
         }
-        let Some(call) = self.call.as_mut() else { return Poll::Pending };
+        let Self { script, function, local, span, chain, .. } = self;
         // A fiber turns panics of its own into errors; this guards against engines without fibers.
-        let poll = || self.span.in_scope(|| self.chain.run(|| call.as_mut().poll(cx)));
-        let poll = catch_unwind(AssertUnwindSafe(poll))
+        let poll = || script.poll(function, &local.interpreter, cx);
+        let poll = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(poll))))
             .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
-        if poll.is_ready() {
+        if let Script::Over = script {
+            local.console.call_ends();
+        } else if poll.is_ready() {
+            // It has panicked.
             self.cut();
         }
         poll
@@ -317,7 +352,7 @@ impl Future for Running {
 impl Drop for Running {
     /// Cut off by the end of the context: the answer says so. After a normal end it does nothing.
     fn drop(&mut self) {
-        if self.call.is_some() {
+        if !matches!(self.script, Script::Over) {
             self.kill("its context ends");
             self.answer(Err(ended(self.local.address.shared.why_ended())));
         }

@@ -156,7 +156,7 @@ impl Local {
             }
         };
         drop(call);
-        self.publish();
+        self.address.gauges.publish_at_times(|| self.usage());
         came
     }
 

@@ -106,12 +106,26 @@ impl Gauges {
     /// What is told at the end of a turn, but for the calls, which count themselves. A context that
     /// waits for others has many turns, and tells only now and then.
     pub(super) fn publish(&self, usage: impl FnOnce() -> Usage) {
+        if self.count_turn() || self.calls.load(Relaxed) == 0 {
+            self.store(&usage());
+        }
+    }
+
+    /// The same after a call that came the short way: a context may have nothing but such.
+    pub(super) fn publish_at_times(&self, usage: impl FnOnce() -> Usage) {
+        if self.count_turn() {
+            self.store(&usage());
+        }
+    }
+
+    /// Is it time to tell?
+    fn count_turn(&self) -> bool {
         let turns = self.turns.load(Relaxed).wrapping_add(1);
         self.turns.store(turns, Relaxed);
-        if self.calls.load(Relaxed) > 0 && !turns.is_multiple_of(TOLD_AT) {
-            return;
-        }
-        let usage = usage();
+        turns.is_multiple_of(TOLD_AT)
+    }
+
+    fn store(&self, usage: &Usage) {
         self.memory_bytes.store(usage.memory_bytes, Relaxed);
         self.handles.store(usage.handles, Relaxed);
         self.tasks.store(usage.tasks, Relaxed);

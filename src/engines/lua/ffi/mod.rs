@@ -241,6 +241,7 @@ impl State {
         // call that all of `base` runs under; it is no resume, so a stray top-level yield is an
         // error in the script. `call` outlives it.
         let status = unsafe {
+            native::refresh(l);
             hook::arm_standing(l);
             lua_pushcfunction(l, failure::on_error);
             lua_pushcfunction(l, base);

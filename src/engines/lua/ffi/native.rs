@@ -41,13 +41,17 @@ pub(super) unsafe extern "C-unwind" fn call(l: L) -> c_int {
     unsafe {
         let target = lua_touserdata(l, lua_upvalueindex(1)).cast::<Target>();
         match begin(l, &*target) {
-            Next::Pushed => return 1,
+            Next::Pushed => {
+                refresh(l);
+                return 1;
+            }
             Next::Settled => {}
             Next::Wait => {
                 fiber::with_current(Control::wait);
                 hook::rearm(l);
             }
         }
+        refresh(l);
         finish(l)
     }
 }
@@ -265,32 +269,65 @@ enum Found {
     HostNamespace,
 }
 
-/// `__index` of the global table and of namespaces: upvalue 1 is the prefix (`net.`). Raises.
+/// `__index` of the table of proxies, which is that of the global table: so a name that was found
+/// before takes no call. Raises.
+unsafe extern "C-unwind" fn lookup_global(l: L) -> c_int {
+    // SAFETY: the table that was asked first is the global one, which takes the place of its proxy.
+    unsafe {
+        lua_settop(l, 2);
+        lua_pushglobaltable(l);
+        lua_replace(l, 1);
+        lookup(l)
+    }
+}
+
+/// Exports may have changed: what the proxies stood for is forgotten then. Never raises.
+///
+/// It is called where a script goes on after anything else could have run on its thread.
+pub(super) unsafe fn refresh(l: L) {
+    // SAFETY: `l` is live and has room for a few more: natives have LUA_MINSTACK slots beyond their
+    // arguments, and an idle thread is empty. Fields that exist may be set to nil while the table
+    // is traversed, which allocates nothing.
+    unsafe {
+        let (state, epoch) = (State::of(l), epoch(l));
+        if state.proxies_epoch.replace(epoch) == epoch {
+            return;
+        }
+        lua_rawgetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+        lua_pushnil(l);
+        while lua_next(l, -2) != 0 {
+            lua_settop(l, -2);
+            lua_pushvalue(l, -1);
+            lua_pushnil(l);
+            lua_rawset(l, -4);
+        }
+        lua_settop(l, -2);
+    }
+}
+
+/// `__index` of namespaces, and the rest of that of globals: 1 is the table that was asked, 2 the key,
+/// and upvalue 1 the prefix (`net.`). Raises.
 ///
 /// What is the host's is kept in the table that asked (it cannot change). What is of exports is
-/// kept in the table of proxies, which is thrown away when any export changes.
+/// kept in the table of proxies, which is emptied when any export changes.
 unsafe extern "C-unwind" fn lookup(l: L) -> c_int {
     // SAFETY: set by `install` and `push_namespace` alone, so 1 is the table, 2 the key, and the
-    // upvalue a string. `find` and `epoch` hold nothing when they return.
+    // upvalue a string. `find` holds nothing when it returns.
     unsafe {
         lua_settop(l, 2);
         if lua_type(l, 2) != LUA_TSTRING {
             return 0;
         }
+        refresh(l);
         lua_pushvalue(l, lua_upvalueindex(1));
         lua_pushvalue(l, 2);
         lua_concat(l, 2);
-        let epoch = epoch(l);
-        if State::of(l).proxies_epoch.get() != epoch {
-            lua_createtable(l, 0, 0);
-            lua_rawsetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
-            State::of(l).proxies_epoch.set(epoch);
-        }
         lua_rawgetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
         lua_pushvalue(l, 3);
         if lua_rawget(l, 4) != LUA_TNIL {
             return 1;
         }
+        lua_settop(l, 4);
         match find(l) {
             Found::Nothing => return 0,
             Found::Data => return finish(l),
@@ -381,18 +418,23 @@ pub(super) unsafe fn install(l: L) {
         lua_pushboolean(l, 0);
         lua_setfield(l, -2, c"__metatable".as_ptr());
         lua_rawsetp(l, LUA_REGISTRYINDEX, key(&TARGET));
+        // The proxies, and who finds those that are not there yet.
         lua_createtable(l, 0, 0);
-        lua_rawsetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
+        lua_createtable(l, 0, 1);
+        lua_pushstring(l, c"".as_ptr());
+        lua_pushcclosure(l, lookup_global, 1);
+        lua_setfield(l, -2, c"__index".as_ptr());
+        lua_setmetatable(l, -2);
 
-        // Globals: the script's own come first, then the lookup.
+        // Globals: the script's own come first, then the proxies.
         lua_pushglobaltable(l);
         lua_createtable(l, 0, 2);
-        lua_pushstring(l, c"".as_ptr());
-        lua_pushcclosure(l, lookup, 1);
+        lua_pushvalue(l, -3);
         lua_setfield(l, -2, c"__index".as_ptr());
         lua_pushboolean(l, 0);
         lua_setfield(l, -2, c"__metatable".as_ptr());
         lua_setmetatable(l, -2);
         lua_settop(l, -2);
+        lua_rawsetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
     }
 }
