@@ -80,6 +80,15 @@ thread_local! {
     static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Does code run on a fiber that has three quarters of its stack left, so that it may run somebody
+/// else's too?
+pub(crate) fn has_room() -> bool {
+    let here = 0_u8;
+    let here = (&raw const here).addr();
+    with_current(|control| here.saturating_sub(control.stack_limit) > STACK_BYTES / 4 * 3)
+        .unwrap_or(false)
+}
+
 /// The error of everything that waits on a fiber whose call was given up.
 pub fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the call was cancelled")

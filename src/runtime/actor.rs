@@ -52,6 +52,8 @@ pub(crate) async fn run(
             tokio::select! {
                 // Biased: a call in flight may never end, a kill must get through.
                 biased;
+                // They came before whatever is in the mailbox now.
+                calls = context.local.handed() => context.live.extend(calls),
                 message = context.ending.0.mailbox.next() => {
                     if !context.handle(message) {
                         break;
@@ -60,7 +62,6 @@ pub(crate) async fn run(
                     // run.
                     tokio::task::coop::consume_budget().await;
                 }
-                calls = context.local.handed() => context.live.extend(calls),
                 Some(()) = context.live.next(), if !context.live.is_empty() => {}
                 () = poll_fn(|cx| {
                     // Here a turn ends, unless the slice does.
@@ -285,11 +286,10 @@ impl Running {
             self.kill("the broker is shutting down");
             return Poll::Ready(Err(ended(ErrorKind::Shutdown)));
         }
-        if !self.has_begun() {
-            if self.chain.deadline.is_some_and(|at| at <= time::Instant::now()) {
-                // It was queued for so long that it must not begin.
-                return Poll::Ready(Err(self.expire()));
-            }
+        let expired = |at: time::Instant| at <= time::Instant::now();
+        if !self.has_begun() && self.chain.deadline.is_some_and(expired) {
+            // It was queued for so long that it must not begin.
+            return Poll::Ready(Err(self.expire()));
         }
         if fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them run

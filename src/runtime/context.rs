@@ -398,22 +398,46 @@ impl Owner for Address {
         args: Vec<Value>,
     ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
         // What is being ended begins nothing that may wait.
-        let caller = Chain::current().filter(|_| !fiber::dying());
-        let (Some(caller), Some(local)) = (caller, Local::resting(&self)) else {
+        let Some(caller) = Chain::current().filter(|_| !fiber::dying()) else {
             return Err(Owner::call(self, function, args));
         };
+        let inherited = caller.deadline;
         let chain = match caller.deeper(self.shared.limits.depth) {
+            Ok(_) if self.worker.is_stuck() => return Ok(Err(unresponsive())),
             Ok(chain) => chain,
             Err(error) => return Ok(Err(error)),
         };
         let work = Work::Call(function, args);
         let span = self.span(&work, chain);
-        match local.run(work, chain, caller.deadline, span) {
-            Came::ToItsEnd(result) => Ok(result),
-            Came::ToAWait(answer) => {
-                Err(Box::pin(async move { self.answer(answer, chain, caller.deadline).await }))
+        let turn_is_over = fiber::turn_is_over();
+        // An engine without fibers runs its calls on the stack of whoever polls them.
+        let may_run = !turn_is_over && fiber::has_room();
+        let local = if may_run { Local::resting(&self) } else { None };
+        let answer = match local {
+            Some(local) => match local.run(work, chain, inherited, span) {
+                Came::ToItsEnd(result) => return Ok(result),
+                Came::ToAWait(answer) => answer,
+            },
+            // It is sent now and not when somebody polls: calls begin in the order in which a
+            // script makes them.
+            None => {
+                let (reply, answer) = oneshot::channel();
+                let (reply, room) = (Reply::To(reply), None);
+                let request = Request { work, chain, inherited, reply, room, span };
+                match self.mailbox.request(request) {
+                    Ok(()) => answer,
+                    Err(error) => return Ok(Err(error)),
+                }
             }
-        }
+        };
+        Err(Box::pin(async move {
+            if turn_is_over {
+                // As for a script that is preempted: timers and sockets have their turn before it
+                // goes on, which a mere answer would not see to.
+                tokio::task::yield_now().await;
+            }
+            self.answer(answer, chain, inherited).await
+        }))
     }
 
     fn release(&self, key: u64) {

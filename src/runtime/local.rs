@@ -14,7 +14,7 @@ use super::{
     mailbox::{Reply, Work},
     stats::Usage,
 };
-use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
+use crate::{chain::Chain, engine::Interpreter, error::Result, value::Value};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -112,7 +112,7 @@ impl Local {
     }
 
     /// The context at `address`, if it lives on this thread and a call may run there at once: it
-    /// rests, nobody else waits for their turn, and that of the caller is not over.
+    /// rests, and nobody came before.
     pub(super) fn resting(address: &Arc<Address>) -> Option<Rc<Self>> {
         let find = |locals: &RefCell<HashMap<_, Rc<Self>, _>>| {
             locals.borrow().get(&key(address)).filter(|local| local.rests()).cloned()
@@ -125,7 +125,6 @@ impl Local {
             && self.unbegun.get() == 0
             && self.handed.borrow().is_empty()
             && self.deferred.borrow().is_empty()
-            && !fiber::turn_is_over()
             && self.address.mailbox.is_empty()
     }
 

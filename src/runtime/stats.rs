@@ -45,7 +45,8 @@ pub struct ContextStats {
     pub engine: String,
     /// The number of its worker.
     pub worker: usize,
-    /// What it used at the end of its last turn or, while calls of it wait, of one of its last 16.
+    /// What it used at the end of its last turn or, while calls of it wait, and after calls from
+    /// neighbours on its worker, of one of its last 16.
     pub usage: Usage,
     /// Calls that wait in its mailbox.
     pub queued: usize,
