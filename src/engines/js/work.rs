@@ -23,7 +23,7 @@ use tracing::Instrument;
 /// another is not. Far more than an honest job takes between two waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// One entry into the interpreter.
+/// One entry into the interpreter, for a task beside the calls.
 fn enter(
     state: &Rc<State>,
     admission: Admission,
@@ -63,7 +63,12 @@ pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Val
     // Declared first, dropped last: the script is unwound before what it has begun.
     let _cut = CutOnDrop(state.clone(), owner.clone());
     let admission = if chain.depth == 0 { Admission::Root } else { Admission::Nested };
-    let result = match enter(&state, admission, owner.clone(), job).await {
+    let entry = {
+        let (inside, owner) = (state.clone(), owner.clone());
+        // In the span of the call, whose future this is.
+        state.nest().enter(admission, move || inside.run(job, owner))
+    };
+    let result = match entry.await {
         Ok(Ran::Value(value)) => Ok(value),
         Ok(Ran::Promise(outcome)) => {
             // Until it is answered, what the call does is in its promise.
