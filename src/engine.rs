@@ -2,8 +2,9 @@
 //!
 //! An [`Engine`] opens an [`Interpreter`] for each context, on the context's worker, and gives it a
 //! [`Scope`]: all that it sees of calog. The runtime enters an interpreter only through the futures
-//! of its methods, and only from the context's actor loop, on one thread for life; so nothing here
-//! needs to be `Send` but the engine itself.
+//! of its methods, on one thread for life; so nothing here needs to be `Send` but the engine itself.
+//! It is the context's actor that polls them; the first poll of a call may also come from a script of
+//! another context on the same thread, whose fiber then lies below.
 //!
 //! A synchronous interpreter runs its scripts on [fibers](crate::fiber), a stackless one returns
 //! plain futures; the runtime cannot tell them apart.

@@ -1,4 +1,5 @@
-//! The actor loop: the only place that enters an interpreter.
+//! The actor loop, and calls in flight: with the short way of `local`, the only place that enters an
+//! interpreter.
 
 use super::{
     background::Background,

@@ -1,7 +1,8 @@
 //! The runtime: contexts as actors on workers.
 //!
 //! - `worker`: threads with a `LocalSet`, or the caller's own.
-//! - `actor`: the loop of a context; the only place that enters an interpreter.
+//! - `actor`: the loop of a context, which enters its interpreter; `local`: the short way there for calls
+//!   from the same worker.
 //! - `background`: what a context does without being called.
 //! - `console`: what its scripts print and read.
 //! - `mailbox`: the queue before it. `context`: its address, and calog as its interpreter sees it.
