@@ -4,6 +4,7 @@ use super::Fiber;
 use crate::error::Result;
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -27,8 +28,8 @@ struct State {
     holder: Cell<u64>,
     /// Numbers the calls.
     next: Cell<u64>,
-    /// Calls that were polled meanwhile.
-    waiting: RefCell<Vec<Waker>>,
+    /// Calls that were polled meanwhile, in their order, in which they go on.
+    waiting: RefCell<VecDeque<(u64, Waker)>>,
 }
 
 impl Turn {
@@ -41,15 +42,40 @@ impl Turn {
 }
 
 impl State {
-    fn is_free_for(&self, id: u64) -> bool {
-        matches!(self.holder.get(), 0) || self.holder.get() == id
+    /// May call `id` go on now? If not, `waker` is woken when it may.
+    fn admits(&self, id: u64, waker: &Waker) -> bool {
+        let holder = self.holder.get();
+        if holder == id {
+            return true;
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if holder == 0 && waiting.front().is_none_or(|first| first.0 == id) {
+            waiting.pop_front();
+            return true;
+        }
+        match waiting.iter_mut().find(|one| one.0 == id) {
+            Some(one) => one.1.clone_from(waker),
+            None => waiting.push_back((id, waker.clone())),
+        }
+        false
     }
 
+    /// Call `id` does not keep the turn: the next one may go on.
     fn free(&self, id: u64) {
         if self.holder.get() == id {
             self.holder.set(0);
-            self.waiting.take().into_iter().for_each(Waker::wake);
         }
+        if self.holder.get() == 0
+            && let Some((_, waker)) = self.waiting.borrow().front()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Call `id` is gone.
+    fn forget(&self, id: u64) {
+        self.waiting.borrow_mut().retain(|one| one.0 != id);
+        self.free(id);
     }
 }
 
@@ -66,8 +92,7 @@ impl<R> Future for Taking<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
         let this = &mut *self;
-        if !this.turn.is_free_for(this.id) {
-            this.turn.waiting.borrow_mut().push(cx.waker().clone());
+        if !this.turn.admits(this.id, cx.waker()) {
             return Poll::Pending;
         }
         let Some(fiber) = this.fiber.as_mut() else { return Poll::Pending };
@@ -84,6 +109,6 @@ impl<R> Future for Taking<R> {
 impl<R: 'static> Drop for Taking<R> {
     fn drop(&mut self) {
         self.fiber = None;
-        self.turn.free(self.id);
+        self.turn.forget(self.id);
     }
 }
