@@ -171,7 +171,7 @@ fn ratios() {
     print("sync native from Lua / through bare mlua", 1.5, native);
     let n = 10_000;
     let hop = ratio(|| script(&runtime, &caller, "hops", n), || direct_calls(&inc, n), n);
-    print("context to context, one worker / direct mlua call", 25.0, hop);
+    print("context to context, one worker / direct mlua call", 8.0, hop);
 
     let (broker, caller) = contexts(&runtime, 1);
     let js = javascript(&runtime, &broker);
@@ -181,12 +181,12 @@ fn ratios() {
     print("sync native from JavaScript / through bare rquickjs", 1.5, native);
     let n = 10_000;
     let hop = ratio(|| script(&runtime, &js, "hops_js", n), || direct_calls(&inc, n), n);
-    print("JavaScript to Lua, one worker / direct mlua call", 30.0, hop);
+    print("JavaScript to Lua, one worker / direct mlua call", 13.0, hop);
     runtime.block_on(js.eval::<()>("expose('inc_js', x => x + 1); undefined")).unwrap();
     let far = "expose('hops_far', function(n) for i = 1, n do inc_js(i) end return n end)";
     runtime.block_on(caller.eval::<()>(far)).unwrap();
     let hop = ratio(|| script(&runtime, &caller, "hops_far", n), || direct_calls(&inc, n), n);
-    print("Lua to JavaScript, one worker / direct mlua call", 30.0, hop);
+    print("Lua to JavaScript, one worker / direct mlua call", 15.0, hop);
 }
 
 fn main() {
