@@ -898,3 +898,35 @@ async fn tampering_with_the_library_harms_nobody_else() {
         within(context.close()).await;
     }
 }
+
+// Where calls are given up, their promises are looked for in the whole heap. That used to be done for
+// each such call, so a few hundred of them held up everybody for seconds.
+#[tokio::test]
+async fn calls_that_are_given_up_hold_up_nobody() {
+    const CALLS: u64 = 600;
+    let broker = builder().build().unwrap();
+    let source = "globalThis.heap = [];
+                  for (let i = 0; i < 100000; i++) heap.push({ i, next: [i] });
+                  expose('waits', async () => {
+                    try { await never.async() } finally { await null }
+                  });
+                  expose('answers', async () => await later.async(1))";
+    let context = js(&broker, source).await;
+    let begin = Instant::now();
+    let given_up = join_all((0..CALLS).map(|i| {
+        context.call::<()>("waits", ()).deadline(Duration::from_micros(10_000 + 300 * i))
+    }));
+    let others = async {
+        let mut longest = Duration::ZERO;
+        while begin.elapsed() < Duration::from_millis(10) + Duration::from_micros(300 * CALLS) {
+            let asked = Instant::now();
+            context.call::<i64>("answers", ()).await.unwrap();
+            longest = longest.max(asked.elapsed());
+        }
+        longest
+    };
+    let (given_up, longest) = within(async { tokio::join!(given_up, others) }).await;
+    assert!(given_up.into_iter().all(|call| kind(call) == ErrorKind::Timeout));
+    assert!(longest < LATE, "{longest:?}");
+    at_rest(&context).await;
+}

@@ -201,8 +201,19 @@ async fn pump(state: &Rc<State>) {
             state.scope().report(error.called_from(crate::fiber::take_last_trace()));
         }
     }
-    // A job that was ended leaves promises that nothing settles: who waits for them must hear of it.
-    state.collect();
+    collect_later(state);
+}
+
+/// Has promises found that nothing settles any more, since the job was ended that would have: who
+/// waits for them must hear of it. One collection serves all jobs that are ended about the same
+/// time, however many calls are given up; so it takes a small part of the time, whatever the heap.
+fn collect_later(state: &Rc<State>) {
+    let Some(at) = state.plan_collection() else { return };
+    let inside = state.clone();
+    state.scope().spawn(Box::pin(async move {
+        sleep_until(at).await;
+        inside.collect_as_planned();
+    }));
 }
 
 /// Resolves when a job that may be of a call that is over, and may be of another, has computed for

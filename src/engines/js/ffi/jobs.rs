@@ -21,6 +21,16 @@ const BATCH: usize = 1000;
 /// polls, so that also a chain of short ones ends.
 const DOOMED_BATCH: usize = 20_000;
 
+/// How much longer the time between two collections is than the first of them took.
+const PAUSE: u32 = 9;
+
+/// Collections that are made for those who wait for a promise in vain.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Collections {
+    is_planned: bool,
+    not_before: Option<Instant>,
+}
+
 /// The owners of the stretches of the queue.
 pub(super) struct Jobs {
     /// Of the first one.
@@ -271,8 +281,23 @@ impl State {
         }
     }
 
+    /// When to [collect](Self::collect_as_planned); `None` if that is planned already.
+    pub(in crate::engines::js) fn plan_collection(&self) -> Option<Instant> {
+        let mut collections = self.collections.get();
+        let is_planned = std::mem::replace(&mut collections.is_planned, true);
+        self.collections.set(collections);
+        (!is_planned).then(|| collections.not_before.unwrap_or_else(Instant::now))
+    }
+
+    pub(in crate::engines::js) fn collect_as_planned(&self) {
+        let begin = Instant::now();
+        self.collect();
+        let not_before = Some(Instant::now() + begin.elapsed() * PAUSE);
+        self.collections.set(Collections { is_planned: false, not_before });
+    }
+
     /// Frees what nothing refers to, also in circles.
-    pub(in crate::engines::js) fn collect(&self) {
+    fn collect(&self) {
         // SAFETY: the runtime lives. Finalisers drop Rust values; no script runs.
         unsafe { JS_RunGC(self.js.runtime()) };
     }

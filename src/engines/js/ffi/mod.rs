@@ -93,6 +93,7 @@ pub(super) struct State {
     /// Functions for the exports of others, by name; they hold while no export changes.
     exports: RefCell<lookup::Exports>,
     jobs: RefCell<jobs::Jobs>,
+    collections: Cell<jobs::Collections>,
     /// Whose call made a promise that is not fulfilled yet, by its address.
     makers: RefCell<promise::Makers>,
     /// Stands for calls that are not known any more.
@@ -230,6 +231,7 @@ impl State {
             next: Cell::new(0),
             exports: RefCell::default(),
             jobs: RefCell::default(),
+            collections: Cell::default(),
             makers: RefCell::default(),
             unknown,
             lost: Cell::new(0),
