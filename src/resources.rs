@@ -10,8 +10,8 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use std::{
-    any::{Any, TypeId},
-    collections::HashMap,
+    any::Any,
+    collections::BTreeMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, Weak, atomic::Ordering::Relaxed},
@@ -61,9 +61,9 @@ pub(crate) struct Resources {
 
 #[derive(Default)]
 struct Table {
-    kept: HashMap<u64, Arc<dyn Any + Send + Sync>>,
-    /// What there is one of, by its type.
-    single: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    kept: BTreeMap<u64, Arc<dyn Any + Send + Sync>>,
+    /// What there is one of, each of another type.
+    single: Vec<Arc<dyn Any + Send + Sync>>,
     closed: bool,
 }
 
@@ -111,9 +111,12 @@ impl Resources {
         if table.closed {
             return Err(Error::new(ErrorKind::Dead, "the context is closed"));
         }
-        let single = table.single.entry(TypeId::of::<T>());
-        let single = single.or_insert_with(|| Arc::new(make())).clone();
-        single.downcast().map_err(|_| Error::new(ErrorKind::Type, "it is not what it is kept as"))
+        let found = table.single.iter().find_map(|one| one.clone().downcast().ok());
+        Ok(found.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            table.single.push(made.clone());
+            made
+        }))
     }
 
     /// What `handle` names, if it is a `T`.
@@ -160,7 +163,7 @@ impl Resources {
         let kept = std::mem::take(&mut table.kept);
         let single = std::mem::take(&mut table.single);
         drop(table);
-        for resource in kept.into_values().chain(single.into_values()) {
+        for resource in kept.into_values().chain(single) {
             // It is the code of whoever wrote the native; its panic must not stop the others' end.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(resource)));
         }

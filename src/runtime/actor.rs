@@ -31,13 +31,12 @@ use tracing::Span;
 
 /// Runs a context until it is stopped, then answers all that is left. When the future is dropped
 /// instead (its worker ends), the same happens by the drop of its parts.
-pub(crate) async fn run(
+pub(crate) fn run(
     ending: Ending,
     interpreter: Rc<dyn Interpreter>,
     background: Rc<Background>,
     console: Rc<Console>,
-) {
-    let (worker, slice) = (ending.0.worker.clone(), ending.0.shared.limits.slice);
+) -> impl Future<Output = ()> {
     let local = Local::enter(&ending.0, interpreter, background, console);
     // Not its owner: when the actor is dropped, the interpreter goes with it.
     let here = Rc::downgrade(&local);
@@ -76,20 +75,18 @@ pub(crate) async fn run(
             }
         }
     };
-    let mut work = pin!(work);
-    // The slice is the context's, not the call's: see `Running::poll`.
-    poll_fn(|cx| {
-        worker.count_slice();
-        if let Some(local) = here.upgrade() {
-            local.begin_turn(cx.waker());
-        }
+    let mut work = Box::pin(work);
+    poll_fn(move |cx| {
+        // Not held over the poll, whose last act may be the end of the context.
+        let begun = here.upgrade().map(|local| local.begin_turn());
+        let Some(slice) = begun else { return Poll::Ready(()) };
+        // The slice is the context's, not the call's: see `Running::poll`.
         let polled = fiber::in_turn(slice, || work.as_mut().poll(cx));
         if let Some(local) = here.upgrade() {
             local.end_turn();
         }
         polled
     })
-    .await;
 }
 
 struct Actor {

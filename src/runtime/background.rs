@@ -74,6 +74,11 @@ impl Background {
         };
         self.count.set(self.count.get() + 1);
         self.begun.borrow_mut().push(task.boxed_local());
+        self.wake();
+    }
+
+    /// Has the actor look for what is new.
+    pub(super) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

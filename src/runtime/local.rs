@@ -24,6 +24,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
 use tracing::Span;
@@ -70,8 +71,6 @@ pub(super) struct Local {
     busy: Cell<bool>,
     /// Calls that came the short way and wait, until the actor takes them over.
     handed: RefCell<Vec<Running>>,
-    /// The actor's.
-    waker: RefCell<Option<Waker>>,
 }
 
 /// How far a call came that ran at once.
@@ -98,7 +97,6 @@ impl Local {
             unbegun: Cell::new(0),
             busy: Cell::new(false),
             handed: RefCell::default(),
-            waker: RefCell::default(),
         });
         LOCALS.with_borrow_mut(|locals| locals.insert(key(address), local.clone()));
         local
@@ -148,9 +146,7 @@ impl Local {
                 let (reply, answer) = oneshot::channel();
                 call.reply = Some(Reply::To(reply));
                 self.handed.borrow_mut().push(call);
-                if let Some(waker) = &*self.waker.borrow() {
-                    waker.wake_by_ref();
-                }
+                self.background.wake();
                 return Came::ToAWait(answer);
             }
         };
@@ -173,15 +169,13 @@ impl Local {
         self.handed.borrow().len()
     }
 
-    /// The actor's turn begins: nobody else enters the context until it ends. Should the actor
-    /// panic, that is for good.
-    pub(super) fn begin_turn(&self, waker: &Waker) {
-        match &mut *self.waker.borrow_mut() {
-            Some(known) if known.will_wake(waker) => {}
-            known => *known = Some(waker.clone()),
-        }
+    /// The actor's turn begins, which may take as long as the result says: nobody else enters the
+    /// context until it ends. Should the actor panic, that is for good.
+    pub(super) fn begin_turn(&self) -> Duration {
+        self.address.worker.count_slice();
         self.deferred.take().into_iter().for_each(Waker::wake);
         self.busy.set(true);
+        self.address.shared.limits.slice
     }
 
     pub(super) fn end_turn(&self) {

@@ -277,7 +277,11 @@ unsafe extern "C-unwind" fn lookup_global(l: L) -> c_int {
         lua_settop(l, 2);
         lua_pushglobaltable(l);
         lua_replace(l, 1);
-        lookup(l)
+        if lua_type(l, 2) != LUA_TSTRING {
+            return 0;
+        }
+        lua_pushvalue(l, 2);
+        look_up(l)
     }
 }
 
@@ -305,23 +309,29 @@ pub(super) unsafe fn refresh(l: L) {
     }
 }
 
-/// `__index` of namespaces, and the rest of that of globals: 1 is the table that was asked, 2 the key,
-/// and upvalue 1 the prefix (`net.`). Raises.
-///
-/// What is the host's is kept in the table that asked (it cannot change). What is of exports is
-/// kept in the table of proxies, which is emptied when any export changes.
+/// `__index` of namespaces: 1 is the table, 2 the key, and upvalue 1 the prefix (`net.`). Raises.
 unsafe extern "C-unwind" fn lookup(l: L) -> c_int {
-    // SAFETY: set by `install` and `push_namespace` alone, so 1 is the table, 2 the key, and the
-    // upvalue a string. `find` holds nothing when it returns.
+    // SAFETY: set by `push_namespace` alone, so 1 is the table, 2 the key, and the upvalue a string.
     unsafe {
         lua_settop(l, 2);
         if lua_type(l, 2) != LUA_TSTRING {
             return 0;
         }
-        refresh(l);
         lua_pushvalue(l, lua_upvalueindex(1));
         lua_pushvalue(l, 2);
         lua_concat(l, 2);
+        look_up(l)
+    }
+}
+
+/// Finds a name: 1 is the table that was asked, 2 the key there, 3 the whole name. Raises.
+///
+/// What is the host's is kept in the table that asked (it cannot change). What is of exports is
+/// kept in the table of proxies, which is emptied when any export changes.
+unsafe fn look_up(l: L) -> c_int {
+    // SAFETY: its callers see to the three. `find` holds nothing when it returns.
+    unsafe {
+        refresh(l);
         lua_rawgetp(l, LUA_REGISTRYINDEX, key(&PROXIES));
         lua_pushvalue(l, 3);
         if lua_rawget(l, 4) != LUA_TNIL {
@@ -421,8 +431,7 @@ pub(super) unsafe fn install(l: L) {
         // The proxies, and who finds those that are not there yet.
         lua_createtable(l, 0, 0);
         lua_createtable(l, 0, 1);
-        lua_pushstring(l, c"".as_ptr());
-        lua_pushcclosure(l, lookup_global, 1);
+        lua_pushcfunction(l, lookup_global);
         lua_setfield(l, -2, c"__index".as_ptr());
         lua_setmetatable(l, -2);
 
