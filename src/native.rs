@@ -157,7 +157,8 @@ impl Caller {
     }
 
     /// Hands an error that no caller waits for to the
-    /// [error handler](crate::Builder::on_failure) of the broker.
+    /// [error handler](crate::Builder::on_failure) of the broker, unless it only says that the broker
+    /// is shutting down.
     pub fn report(&self, error: Error) {
         self.resources.report(error);
     }

@@ -151,7 +151,10 @@ impl Resources {
     }
 
     pub(crate) fn report(&self, error: Error) {
-        if let Some(keeper) = self.keeper.upgrade() {
+        // Whoever shuts a broker down knows that callbacks end with it.
+        if let Some(keeper) = self.keeper.upgrade()
+            && error.kind() != ErrorKind::Shutdown
+        {
             keeper.report(error);
         }
     }

@@ -92,10 +92,13 @@ fn begin(caller: &Caller, mut beat: Beat, callback: Function) -> Result<Handle> 
             let result = callback.call_raw(Vec::new()).await;
             let goes_on = match result {
                 Ok(_) => true,
-                Err(error) if error.kind() == ErrorKind::Shutdown => false,
                 Err(error) => {
                     // Nobody will ever answer for a context that has ended.
-                    let goes_on = error.kind() != ErrorKind::Dead || !callback.is_dead();
+                    let goes_on = match error.kind() {
+                        ErrorKind::Shutdown => false,
+                        ErrorKind::Dead => !callback.is_dead(),
+                        _ => true,
+                    };
                     context.report(error);
                     goes_on
                 }

@@ -42,7 +42,11 @@ pub(super) unsafe extern "C-unwind" fn call(l: L) -> c_int {
         let target = lua_touserdata(l, lua_upvalueindex(1)).cast::<Target>();
         match begin(l, &*target) {
             Next::Pushed => {
-                refresh(l);
+                // While a native ran at once, nothing else did on this thread, and what others do
+                // meanwhile may as well be seen a moment later.
+                if !matches!(&*target, Target::Callee(Callee::Native(_))) {
+                    refresh(l);
+                }
                 return 1;
             }
             Next::Settled => {}
