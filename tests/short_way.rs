@@ -495,7 +495,7 @@ async fn failures_tell_the_same_as_across_workers() {
         let a = lua(&broker, "expose('f', function(n) return call('b.f', n) end)").await;
         for name in ["c.f", "c.boom", "nothing"] {
             let error = within(a.call::<()>("f", (name,))).await.unwrap_err();
-            seen.push(format!("{other} {:?}", error)[2..].to_string());
+            seen.push(format!("{other} {error:?}")[2..].to_string());
         }
     }
     let (one, two) = seen.split_at(3);
