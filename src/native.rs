@@ -402,6 +402,7 @@ impl Native {
     /// A native that gives something back, and returns whether it was there. It does so at once;
     /// its caller waits until that is through, which `handler` gives, unless the call is given up: it
     /// may not wait any more, and has to be able to close what it has opened.
+    #[cfg_attr(not(feature = "net"), allow(dead_code, reason = "sockets need it"))]
     pub(crate) fn closing<P: Parameters, H, F>(name: &str, handler: H) -> Self
     where
         H: Handler<P, Output = Result<Option<F>>>,
