@@ -38,7 +38,7 @@ kind(try(net.on_connect, sockets(1), nothing))
 
 ' The other side hears of the end, once.
 net.close(sockets(2))
-host.wait("closed")
+host.wait("closed 2")
 ' So does this one, by its own callback, when the other side is gone.
 net.on_close(sockets(1), lambda () (
   print "closed here";
@@ -47,6 +47,7 @@ net.on_close(sockets(1), lambda () (
 kind(try(net.on_close, sockets(1), nothing))
 net.close(sockets(1))
 host.wait("closed here")
+host.wait("closed 1")
 kind(try(net.send, sockets(1), "more"))
 
 print stop();

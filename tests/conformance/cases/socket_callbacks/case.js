@@ -39,7 +39,7 @@ kind(net.on_connect, sockets[1], print);
 
 // The other side hears of the end, once.
 net.close(sockets[2]);
-await host.wait.async("closed");
+await host.wait.async("closed 2");
 // So does this one, by its own callback, when the other side is gone.
 net.on_close(sockets[1], () => {
   print("closed here");
@@ -48,6 +48,7 @@ net.on_close(sockets[1], () => {
 kind(net.on_close, sockets[1], print);
 net.close(sockets[1]);
 await host.wait.async("closed here");
+await host.wait.async("closed 1");
 kind(net.send, sockets[1], "more");
 
 print(stop());

@@ -34,7 +34,7 @@ kind(net.on_connect, sockets[1], print)
 
 -- The other side hears of the end, once.
 net.close(sockets[2])
-host.wait("closed")
+host.wait("closed 2")
 -- So does this one, by its own callback, when the other side is gone.
 net.on_close(sockets[1], function()
   print("closed here")
@@ -43,6 +43,7 @@ end)
 kind(net.on_close, sockets[1], print)
 net.close(sockets[1])
 host.wait("closed here")
+host.wait("closed 1")
 kind(net.send, sockets[1], "more")
 
 print(stop())

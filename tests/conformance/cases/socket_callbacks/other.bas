@@ -1,15 +1,15 @@
 listener = net.listen("127.0.0.1", 0)
 expose("port", get(net.address(listener), "port"))
 def connected(c)
-  lines = 0
+  who = ""
   net.on_data(c, lambda (data) (
-    lines = lines + 1
+    if who = "" then who = left(data, 1)
     ' What comes while a callback waits is kept for the next.
     host.later(0)
     net.send(c, data)
   ))
   net.on_close(c, lambda () (
-    if lines > 0 then host.signal("closed")
+    if who <> "" then host.signal("closed " + who)
   ))
 enddef
 net.on_connect(listener, call(connected))
