@@ -82,7 +82,7 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
         target => target,
     };
     let mut result = Value::Nil;
-    let outcome = match start(state, target, args, &mut result) {
+    let outcome = match start(state, target, args, &mut result, |_| Ok(())) {
         Err(error) => Err(error),
         Ok(Started { step: None, .. }) => Ok(result),
         Ok(Started { step: Some(Step::Ready(outcome)), .. }) => outcome,
@@ -119,7 +119,9 @@ fn look_up(state: &State) -> Outcome<()> {
 /// `f.async(...)`: a promise, also for what fails at once.
 fn invoke_later(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
     let mut result = Value::Nil;
-    let outcome = match start(state, target, args, &mut result) {
+    // What finds no room must not have begun.
+    let admit = |bytes| promise::admit(state, bytes);
+    let outcome = match start(state, target, args, &mut result, admit) {
         Ok(Started { step: None, .. }) => Ok(result),
         Ok(Started { step: Some(Step::Ready(outcome)), .. }) => outcome,
         Ok(Started { step: Some(Step::Wait(_)), dying: true, .. }) => Err(fiber::cancelled()),
@@ -147,8 +149,14 @@ fn must_end() -> bool {
     fiber::with_current(|control| control.must_raise()).unwrap_or(false)
 }
 
-/// Reads the arguments and starts the call.
-fn start(state: &State, target: &Target, args: &[JSValue], result: &mut Value) -> Result<Started> {
+/// Reads the arguments and starts the call, if `admit` lets so many bytes of them through.
+fn start(
+    state: &State,
+    target: &Target,
+    args: &[JSValue],
+    result: &mut Value,
+    admit: impl FnOnce(usize) -> Result<()>,
+) -> Result<Started> {
     // A call that is ending may still use what is ready at once, for a while: its handlers print,
     // and give back what they hold. Nothing that waits starts any more.
     let running = fiber::with_current(|control| (control.is_dying(), control.in_grace()));
@@ -172,6 +180,8 @@ fn start(state: &State, target: &Target, args: &[JSValue], result: &mut Value) -
         *value = marshal::read_within(&mut bytes_left, state, *arg)
             .map_err(|error| error.at(format_args!("args[{}]", index + 1)))?;
     }
+    let bytes = state.value_bytes.saturating_sub(bytes_left);
+    admit(bytes)?;
     let step = match target {
         // The most common callee, without the way through the scope.
         Target::Callee(Callee::Native(native)) => {
@@ -181,7 +191,6 @@ fn start(state: &State, target: &Target, args: &[JSValue], result: &mut Value) -
         Target::Builtin(builtin) => Some(builtin(state, values)),
         Target::Later(_) | Target::Answer(_) => None,
     };
-    let bytes = state.value_bytes.saturating_sub(bytes_left);
     Ok(Started { step, dying, bytes })
 }
 

@@ -113,9 +113,6 @@ pub(super) fn begin(state: &State, mut operation: Operation, bytes: usize) -> Ou
     if let Poll::Ready(outcome) = first {
         return settled(state, outcome);
     }
-    if let Err(error) = admit(state, bytes) {
-        return settled(state, Err(error));
-    }
     let js = state.js;
     let mut settlers = [JS_UNDEFINED; 2];
     // SAFETY: the call fills both, or fails.
