@@ -5,7 +5,7 @@ use crate::error::Result;
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::Future,
     mem,
     pin::Pin,
@@ -33,10 +33,9 @@ struct State {
     inside: RefCell<Vec<Inside>>,
     /// The roots that wait for an empty interpreter, in order.
     roots: RefCell<VecDeque<(u64, Waker)>>,
-    /// Calls that were polled while the innermost kept the interpreter, or it was reserved. Only the
-    /// first is ever woken, and stays until it enters or is gone: waking all of them each time would
-    /// cost the more the more there are.
-    waiting: RefCell<VecDeque<(u64, Waker)>>,
+    /// Calls that were polled while the innermost kept the interpreter, in the order in which they
+    /// enter: those that are to be first, then by number.
+    waiting: RefCell<BTreeMap<(bool, u64), Waker>>,
     /// The innermost keeps the interpreter.
     kept: Cell<bool>,
     /// Somebody else is to enter first.
@@ -80,7 +79,7 @@ impl Nest {
     pub fn reserve(&self, reserved: bool) {
         self.0.reserved.set(reserved);
         if !reserved {
-            self.0.wake_waiting();
+            self.0.wake_next();
         }
     }
 
@@ -98,12 +97,16 @@ impl Nest {
 impl State {
     /// May call `id` enter now? If not, `waker` is woken when it may.
     fn admits(&self, id: u64, admission: Admission, waker: &Waker) -> bool {
-        let is_root = admission == Admission::Root;
-        if self.kept.get() || (self.reserved.get() && admission != Admission::First) {
-            self.let_wait(id, admission, waker);
+        let (is_root, is_first) = (admission == Admission::Root, admission == Admission::First);
+        let mut waiting = self.waiting.borrow_mut();
+        let key = (!is_first, id);
+        let is_next = waiting.keys().next().is_none_or(|next| *next >= key);
+        if self.kept.get() || (self.reserved.get() && !is_first) || !is_next {
+            waiting.insert(key, waker.clone());
             return false;
         }
-        let has_waited = self.stop_waiting(id);
+        waiting.remove(&key);
+        drop(waiting);
         let mut roots = self.roots.borrow_mut();
         let is_next = roots.front().is_none_or(|root| root.0 == id);
         if is_root && !(is_next && self.inside.borrow().is_empty()) {
@@ -111,9 +114,7 @@ impl State {
                 Some(root) => root.1.clone_from(waker),
                 None => roots.push_back((id, waker.clone())),
             }
-            if has_waited {
-                self.wake_waiting();
-            }
+            self.wake_next();
             return false;
         }
         if is_root && !roots.is_empty() {
@@ -125,30 +126,13 @@ impl State {
     fn keep(&self, kept: bool) {
         self.kept.set(kept);
         if !kept {
-            self.wake_waiting();
+            self.wake_next();
         }
     }
 
-    fn let_wait(&self, id: u64, admission: Admission, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        match waiting.iter_mut().find(|one| one.0 == id) {
-            Some(one) => one.1.clone_from(waker),
-            None if admission == Admission::First => waiting.push_front((id, waker.clone())),
-            None => waiting.push_back((id, waker.clone())),
-        }
-    }
-
-    /// Has call `id` waited? It does no more.
-    fn stop_waiting(&self, id: u64) -> bool {
-        let mut waiting = self.waiting.borrow_mut();
-        let place = waiting.iter().position(|one| one.0 == id);
-        place.is_some_and(|place| waiting.remove(place).is_some())
-    }
-
-    /// Lets the first of those who wait look whether it may enter. Whoever enters does this again
-    /// when the next one may.
-    fn wake_waiting(&self) {
-        if let Some((_, waker)) = self.waiting.borrow().front() {
+    /// Lets the next one that waits look whether it may enter.
+    fn wake_next(&self) {
+        if let Some(waker) = self.waiting.borrow().values().next() {
             waker.wake_by_ref();
         }
     }
@@ -210,9 +194,10 @@ impl State {
 
     /// A call that has not entered is gone.
     fn forget(&self, id: u64) {
-        if self.stop_waiting(id) {
-            self.wake_waiting();
+        for late in [false, true] {
+            self.waiting.borrow_mut().remove(&(late, id));
         }
+        self.wake_next();
         let mut roots = self.roots.borrow_mut();
         let was_next = roots.front().is_some_and(|root| root.0 == id);
         roots.retain(|root| root.0 != id);
@@ -254,7 +239,7 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Future for Entering<R, F> {
             match spawn(f) {
                 Ok(fiber) => this.stage = Stage::Inside(fiber),
                 Err(error) => {
-                    this.nest.wake_waiting();
+                    this.nest.wake_next();
                     this.nest.wake_root();
                     return Poll::Ready(Err(error));
                 }

@@ -4,7 +4,7 @@ use super::Fiber;
 use crate::error::Result;
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::BTreeMap,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -28,8 +28,8 @@ struct State {
     holder: Cell<u64>,
     /// Numbers the calls.
     next: Cell<u64>,
-    /// Calls that were polled meanwhile, in their order, in which they go on.
-    waiting: RefCell<VecDeque<(u64, Waker)>>,
+    /// Calls that were polled meanwhile, by number, in which order they go on.
+    waiting: RefCell<BTreeMap<u64, Waker>>,
 }
 
 impl Turn {
@@ -49,14 +49,11 @@ impl State {
             return true;
         }
         let mut waiting = self.waiting.borrow_mut();
-        if holder == 0 && waiting.front().is_none_or(|first| first.0 == id) {
-            waiting.pop_front();
+        if holder == 0 && waiting.keys().next().is_none_or(|next| *next >= id) {
+            waiting.remove(&id);
             return true;
         }
-        match waiting.iter_mut().find(|one| one.0 == id) {
-            Some(one) => one.1.clone_from(waker),
-            None => waiting.push_back((id, waker.clone())),
-        }
+        waiting.insert(id, waker.clone());
         false
     }
 
@@ -66,7 +63,7 @@ impl State {
             self.holder.set(0);
         }
         if self.holder.get() == 0
-            && let Some((_, waker)) = self.waiting.borrow().front()
+            && let Some(waker) = self.waiting.borrow().values().next()
         {
             waker.wake_by_ref();
         }
@@ -74,7 +71,7 @@ impl State {
 
     /// Call `id` is gone.
     fn forget(&self, id: u64) {
-        self.waiting.borrow_mut().retain(|one| one.0 != id);
+        self.waiting.borrow_mut().remove(&id);
         self.free(id);
     }
 }

@@ -409,12 +409,20 @@ impl Owner for Address {
         };
         let work = Work::Call(function, args);
         let span = self.span(&work, chain);
+        // Where the turn is over, timers and sockets have theirs before the caller goes on, as if it
+        // had been preempted: a mere answer would not see to that.
         let turn_is_over = fiber::turn_is_over();
         // An engine without fibers runs its calls on the stack of whoever polls them.
         let may_run = !turn_is_over && fiber::has_room();
         let local = if may_run { Local::resting(&self) } else { None };
         let answer = match local {
             Some(local) => match local.run(work, chain, inherited, span) {
+                Came::ToItsEnd(result) if fiber::turn_is_over() => {
+                    return Err(Box::pin(async move {
+                        tokio::task::yield_now().await;
+                        result
+                    }));
+                }
                 Came::ToItsEnd(result) => return Ok(result),
                 Came::ToAWait(answer) => answer,
             },
@@ -432,8 +440,6 @@ impl Owner for Address {
         };
         Err(Box::pin(async move {
             if turn_is_over {
-                // As for a script that is preempted: timers and sockets have their turn before it
-                // goes on, which a mere answer would not see to.
                 tokio::task::yield_now().await;
             }
             self.answer(answer, chain, inherited).await

@@ -55,9 +55,8 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
                 seen.is_there = true;
                 // With deep recursion an interrupt takes long, since it walks all frames of the script,
                 // which must have as much time for itself.
-                let is_over = seen.runs.is_over(run, slice.max(poke), looked, now);
-                let turn = seen.turns.is_over(turn, slice, looked, now);
-                Over { run: is_over || seen.is_drawn_out(run, slice, now), turn }
+                let run = seen.runs.is_over(run, slice.max(poke), looked, now);
+                Over { run, turn: seen.turns.is_over(turn, slice, looked, now) }
             });
             drop(slots);
             for (number, seen) in seen.iter_mut().enumerate() {
@@ -79,29 +78,19 @@ pub(crate) fn start(slots: &Arc<Slots>, shared: &Arc<Shared>) -> Result<JoinHand
 struct SeenWorker {
     runs: Seen,
     turns: Seen,
-    /// The last run that was interrupted because its turn was drawn out.
-    drawn_out: u64,
     /// It was there at the last look.
     is_there: bool,
 }
 
 impl SeenWorker {
     fn new(now: Instant) -> Self {
-        Self { runs: Seen::new(now), turns: Seen::new(now), drawn_out: 0, is_there: false }
+        Self { runs: Seen::new(now), turns: Seen::new(now), is_there: false }
     }
 
     /// So much time has passed unseen.
     fn begin_look(&mut self, missed: Duration) {
         self.is_there = false;
         self.turns.since += missed;
-    }
-
-    /// Do short runs draw a turn out, of which `run` is now on? They may lie above each other: a call
-    /// runs above its caller's. Each is interrupted once: those below it wait for it and follow.
-    fn is_drawn_out(&mut self, run: u64, slice: Duration, now: Instant) -> bool {
-        let long = self.turns.run != 0
-            && now.saturating_duration_since(self.turns.since) >= slice.saturating_mul(2);
-        long && run != 0 && std::mem::replace(&mut self.drawn_out, run) != run
     }
 
     /// A worker that has ended has no turn any more.
