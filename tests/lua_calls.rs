@@ -304,7 +304,7 @@ async fn two_thousand_overlapping_calls_end_in_any_order_and_right() {
     let overtaken = AtomicUsize::new(0);
     let calls = (0..CALLS).map(|n| {
         // Numbers that are prime to each other mix kinds, arguments and delays.
-        let (kind, i, us) = (n % kinds + 1, n * 7919 % 1000, n * 104_729 % 40 * 500);
+        let (kind, i, us) = (n % kinds + 1, n * 7919 % 1000, n * 104_729 % 40 * 5_000);
         let call = context.call::<i64>("mixed", (kind, i, us));
         let (finished, overtaken) = (&finished, &overtaken);
         async move {
