@@ -79,7 +79,8 @@ impl Resources {
         Self { table: Mutex::default(), numbers, most, keeper }
     }
 
-    /// Nothing but the map runs under this lock, so a poisoned one is as good as a sound one.
+    /// Nothing runs under this lock that could leave the table in mid-change, so a poisoned one is as
+    /// good as a sound one.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

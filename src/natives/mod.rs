@@ -28,9 +28,13 @@ pub(crate) fn all() -> Vec<Native> {
     all.extend(text::all());
     all.extend(timer::all());
     #[cfg(feature = "net")]
-    all.extend(net::all());
-    #[cfg(feature = "http")]
-    all.extend(http::all());
+    {
+        // The system's roots are read once for all who speak TLS.
+        let roots = std::sync::Arc::default();
+        all.extend(net::all(&roots));
+        #[cfg(feature = "http")]
+        all.extend(http::all(&roots));
+    }
     all
 }
 

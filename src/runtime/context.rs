@@ -176,10 +176,24 @@ impl Address {
         inherited: Option<Instant>,
         room: Option<Room>,
     ) -> Result<Value> {
-        let (reply, answer) = oneshot::channel();
-        let (reply, span) = (Reply::To(reply), self.span(&work, chain));
-        self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
+        let span = self.span(&work, chain);
+        let answer = self.request(work, chain, inherited, room, span)?;
         self.answer(answer, chain, inherited).await
+    }
+
+    /// Puts a call into the mailbox. The answer comes to the result.
+    fn request(
+        &self,
+        work: Work,
+        chain: Chain,
+        inherited: Option<Instant>,
+        room: Option<Room>,
+        span: Span,
+    ) -> Result<oneshot::Receiver<Result<Value>>> {
+        let (reply, answer) = oneshot::channel();
+        let reply = Reply::To(reply);
+        self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
+        Ok(answer)
     }
 
     /// Waits for the answer to a call that was sent.
@@ -428,15 +442,10 @@ impl Owner for Address {
             },
             // It is sent now and not when somebody polls: calls begin in the order in which a
             // script makes them.
-            None => {
-                let (reply, answer) = oneshot::channel();
-                let (reply, room) = (Reply::To(reply), None);
-                let request = Request { work, chain, inherited, reply, room, span };
-                match self.mailbox.request(request) {
-                    Ok(()) => answer,
-                    Err(error) => return Ok(Err(error)),
-                }
-            }
+            None => match self.request(work, chain, inherited, None, span) {
+                Ok(answer) => answer,
+                Err(error) => return Ok(Err(error)),
+            },
         };
         Err(Box::pin(async move {
             if turn_is_over {

@@ -12,12 +12,11 @@ use crate::{native::Native, natives::net::tls::Roots};
 use std::sync::Arc;
 
 /// The natives of HTTP.
-pub(super) fn all() -> Vec<Native> {
-    let roots = Arc::<Roots>::default();
+pub(super) fn all(roots: &Arc<Roots>) -> Vec<Native> {
     vec![
         client::get(roots.clone()),
         client::post(roots.clone()),
-        client::request(roots),
+        client::request(roots.clone()),
         server::serve(),
         server::address(),
         server::close(),

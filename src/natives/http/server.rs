@@ -2,7 +2,7 @@
 
 use super::{
     answer::{self, Site},
-    message::{each_part, map},
+    message::each_part,
     wire::{Stream, Wire},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     native::{Caller, Native},
     natives::{
         milliseconds::Milliseconds,
-        net::{dial, tls},
+        net::{address::place, dial, tls},
     },
     resources::Handle,
     value::{FromValue, Function, Value},
@@ -82,12 +82,6 @@ pub(super) fn close() -> Native {
             Err(error) => Err(error),
         }
     })
-}
-
-/// An address as scripts see it.
-fn place(address: SocketAddr) -> Value {
-    let host = address.ip().to_canonical().to_string();
-    map([("host", host.into()), ("port", address.port().into())])
 }
 
 /// Sets an option of TLS.

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     native::Caller,
     natives::denied,
+    value::Value,
 };
 use std::{
     io,
@@ -49,6 +50,17 @@ pub(in crate::natives) async fn local(
     allowed.first().copied().ok_or_else(|| nowhere(host))
 }
 
+/// An address as scripts see it: `{host, port}`.
+pub(in crate::natives) fn place(address: SocketAddr) -> Value {
+    let host = address.ip().to_canonical().to_string();
+    Value::map([("host", Value::from(host.as_str())), ("port", Value::Int(address.port().into()))])
+}
+
+/// A host without the brackets that belong to the writing of an address with a port.
+pub(super) fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
 /// A host and a port, as they are written together: IPv6 in brackets.
 pub(in crate::natives) fn shown(host: &str, port: u16) -> String {
     match host.contains(':') && !host.starts_with('[') {
@@ -58,9 +70,7 @@ pub(in crate::natives) fn shown(host: &str, port: u16) -> String {
 }
 
 async fn look_up(caller: &Caller, host: &str, port: u16, what: &str) -> Result<Vec<SocketAddr>> {
-    // Brackets belong to the writing of an address with a port.
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if let Ok(ip) = bare.parse::<IpAddr>() {
+    if let Ok(ip) = bare(host).parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     if !caller.permissions().allows_lookup(host) {

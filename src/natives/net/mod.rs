@@ -34,8 +34,8 @@ use tls::Roots;
 use tokio::time::Instant;
 
 /// The natives of sockets.
-pub(super) fn all() -> Vec<Native> {
-    let roots = Arc::<Roots>::default();
+pub(super) fn all(roots: &Arc<Roots>) -> Vec<Native> {
+    let roots = roots.clone();
     vec![
         Native::asynchronous("net.connect", connect),
         Native::asynchronous("net.listen", listen),

@@ -3,7 +3,7 @@
 //! The two directions have a lock each, which is handed on in the order of those who wait for it: a
 //! call that reads never holds up one that sends, and what two calls send never mixes.
 
-use super::{failure::failed, scratch};
+use super::{address::place, failure::failed, scratch};
 use crate::{
     error::{Error, ErrorKind, Result},
     value::Value,
@@ -63,13 +63,7 @@ impl Place {
     /// What scripts see: `{host, port}` or `{path}`, and an empty map for what has no name.
     pub(super) fn value(&self) -> Value {
         match self {
-            Self::Net(address) => {
-                let host = address.ip().to_canonical().to_string();
-                Value::map([
-                    ("host", Value::from(host.as_str())),
-                    ("port", Value::Int(address.port().into())),
-                ])
-            }
+            Self::Net(address) => place(*address),
             #[cfg(unix)]
             Self::Path(Some(path)) => {
                 let path = Bytes::copy_from_slice(path.as_os_str().as_encoded_bytes());

@@ -1,7 +1,7 @@
 //! TLS, by rustls on ring. There is no state of the process: the provider is handed to each
 //! configuration, and the roots of the system belong to whoever holds a [`Roots`].
 
-use super::{failure::failed, waits::late};
+use super::{address::bare, failure::failed, waits::late};
 use crate::{
     error::{Error, ErrorKind, Result},
     natives::milliseconds::Milliseconds,
@@ -196,9 +196,7 @@ pub(in crate::natives) async fn connect(
     limit: Duration,
 ) -> Result<client::TlsStream<TcpStream>> {
     let what = format!("TLS with {name}");
-    // Brackets belong to the writing of an address with a port.
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let server = ServerName::try_from(bare.to_string()).map_err(|_| {
+    let server = ServerName::try_from(bare(name).to_string()).map_err(|_| {
         Error::new(ErrorKind::Type, format!("`{name}` is no name that a server could prove"))
     })?;
     match timeout(limit, TlsConnector::from(config).connect(server, stream)).await {
