@@ -5,7 +5,7 @@ use crate::{
     fiber,
     id::ContextId,
     limits::Fidelity,
-    runtime::{Address, Wish, Work},
+    runtime::{Address, Answer, Began, Wish, Work},
     value::{FromValue, Function, IntoArgs, Value, converted},
 };
 use futures::future::BoxFuture;
@@ -14,7 +14,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -56,9 +56,19 @@ pub struct Call<R> {
 }
 
 enum State {
-    New(Box<New>),
+    New(New),
     /// `has_bools`: the result's language has booleans.
-    Running {
+    Sent {
+        answer: Answer,
+        has_bools: bool,
+    },
+    /// It has ended at once.
+    Over {
+        result: Result<Value>,
+        has_bools: bool,
+    },
+    /// It waits for room.
+    Waits {
         call: BoxFuture<'static, Result<Value>>,
         has_bools: bool,
     },
@@ -75,7 +85,7 @@ struct New {
 impl<R: FromValue> Call<R> {
     pub(super) fn new(to: Result<(Arc<Address>, Work)>) -> Self {
         let new = New { to, wish: Wish::default(), patient: true };
-        Self { state: State::New(Box::new(new)), cancel: None, result: PhantomData }
+        Self { state: State::New(new), cancel: None, result: PhantomData }
     }
 
     /// A call of `function`, whose owner `find` looks up.
@@ -157,40 +167,50 @@ impl<R: FromValue> Future for Call<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
         let this = &mut *self;
-        loop {
-            match &mut this.state {
-                State::New(_) => {
-                    if this.is_cancelled(cx) {
-                        return Poll::Ready(Err(fiber::cancelled()));
-                    }
-                    let State::New(new) = mem::replace(&mut this.state, State::Done) else {
-                        return Poll::Pending;
-                    };
-                    match new.to {
-                        Err(error) => return Poll::Ready(Err(error)),
-                        Ok((address, work)) => {
-                            let has_bools = address.caller().has_bools;
-                            let call = Box::pin(address.call(work, new.wish, new.patient));
-                            this.state = State::Running { call, has_bools };
-                        }
-                    }
-                }
-                State::Running { call, has_bools } => {
-                    if let Poll::Ready(result) = call.as_mut().poll(cx) {
-                        let convert = |value| converted(*has_bools, || R::from_value(value));
-                        let result = result.and_then(|v| convert(v).map_err(|e| e.at("result")));
-                        this.state = State::Done;
-                        return Poll::Ready(result);
-                    }
-                    if this.is_cancelled(cx) {
-                        return Poll::Ready(Err(fiber::cancelled()));
-                    }
-                    return Poll::Pending;
-                }
-                State::Done => return Poll::Pending,
+        if let State::New(_) = this.state {
+            if this.is_cancelled(cx) {
+                return Poll::Ready(Err(fiber::cancelled()));
             }
+            let State::New(new) = mem::replace(&mut this.state, State::Done) else {
+                return Poll::Pending;
+            };
+            let (address, work) = match new.to {
+                Ok(to) => to,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            let has_bools = address.caller().has_bools;
+            this.state = match address.begin(work, new.wish, new.patient) {
+                Began::Over(result) => State::Over { result, has_bools },
+                Began::Sent(answer) => State::Sent { answer, has_bools },
+                Began::Waits(call) => State::Waits { call, has_bools },
+            };
         }
+        let (polled, has_bools) = match &mut this.state {
+            State::Sent { answer, has_bools } => (Pin::new(answer).poll(cx), *has_bools),
+            State::Waits { call, has_bools } => (call.as_mut().poll(cx), *has_bools),
+            State::Over { result, has_bools } => {
+                // It never waited: many such calls must let others run too.
+                let polled = pin!(tokio::task::coop::consume_budget()).poll(cx);
+                let result = polled.map(|()| mem::replace(result, Ok(Value::Nil)));
+                (result, *has_bools)
+            }
+            State::New(_) | State::Done => return Poll::Pending,
+        };
+        if let Poll::Ready(result) = polled {
+            this.state = State::Done;
+            return Poll::Ready(convert(result, has_bools));
+        }
+        if this.is_cancelled(cx) {
+            return Poll::Ready(Err(fiber::cancelled()));
+        }
+        Poll::Pending
     }
+}
+
+/// The result as the caller wants it.
+fn convert<R: FromValue>(result: Result<Value>, has_bools: bool) -> Result<R> {
+    let convert = |value| converted(has_bools, || R::from_value(value));
+    result.and_then(|value| convert(value).map_err(|error| error.at("result")))
 }
 
 impl<R> Call<R> {
@@ -210,7 +230,7 @@ impl<R> fmt::Debug for Call<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
             State::New(_) => "Call(new)",
-            State::Running { .. } => "Call(running)",
+            State::Sent { .. } | State::Over { .. } | State::Waits { .. } => "Call(running)",
             State::Done => "Call(done)",
         })
     }

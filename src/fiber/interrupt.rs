@@ -70,8 +70,11 @@ pub(crate) struct Slot {
 thread_local! {
     static SLOT: Cell<*const Slot> = const { Cell::new(ptr::null()) };
     static EPOCH: Cell<u64> = const { Cell::new(0) };
-    /// When the turn began and how long it may last, on a thread without a slot.
-    static TURN: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    /// When the turn that is on was first asked about and how long it may last, on a thread without a
+    /// slot.
+    static TURN: Cell<Option<(Option<Instant>, Duration)>> = const { Cell::new(None) };
+    /// Somebody waits for his turn after all others.
+    static PASSED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn with_slot<R>(f: impl FnOnce(&Slot) -> R) -> Option<R> {
@@ -122,10 +125,12 @@ pub(crate) fn running(target: Target) -> Target {
 /// (inline mode), the clock is asked.
 pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
     /// Ends the turn, also when `f` panics: the turn around it goes on, if there is one.
-    struct Restore(u64);
+    struct Restore(u64, Option<(Option<Instant>, Duration)>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            with_slot(|slot| slot.turn.store(self.0, Relaxed));
+            if with_slot(|slot| slot.turn.store(self.0, Relaxed)).is_none() {
+                TURN.set(self.1);
+            }
         }
     }
     let turn = EPOCH.get() + 1;
@@ -135,12 +140,31 @@ pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
         slot.turn.store(turn, Relaxed);
         outer
     });
-    let Some(outer) = outer else {
-        TURN.set(Some((Instant::now(), slice)));
-        return f();
+    let _restore = match outer {
+        Some(outer) => Restore(outer, None),
+        None => Restore(0, TURN.replace(Some((None, slice)))),
     };
-    let _restore = Restore(outer);
     f()
+}
+
+/// The same, as part of the turn that is on, if one is.
+pub(crate) fn in_any_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
+    let is_on = with_slot(|slot| slot.turn.load(Relaxed) != 0);
+    match is_on.unwrap_or_else(|| TURN.get().is_some()) {
+        true => f(),
+        false => in_turn(slice, f),
+    }
+}
+
+/// Waits until all others of the thread, timers and sockets too, have had their turn.
+pub(crate) async fn pass() {
+    PASSED.set(true);
+    tokio::task::yield_now().await;
+}
+
+/// Has anybody [passed](pass) since this was asked last? Then the runtime must have its turn soon.
+pub(crate) fn has_passed() -> bool {
+    PASSED.replace(false)
 }
 
 /// Has the turn that is on lasted its slice?
@@ -152,9 +176,17 @@ pub(crate) fn turn_is_over() -> bool {
     .unwrap_or_else(clock_is_over)
 }
 
-/// The same by the clock, where no watchdog watches.
+/// The same by the clock, where no watchdog watches. It runs from the first time that somebody asks:
+/// many a turn ends before that.
 fn clock_is_over() -> bool {
-    TURN.get().is_some_and(|(began, slice)| began.elapsed() >= slice)
+    match TURN.get() {
+        Some((Some(began), slice)) => began.elapsed() >= slice,
+        Some((None, slice)) => {
+            TURN.set(Some((Some(Instant::now()), slice)));
+            false
+        }
+        None => false,
+    }
 }
 
 /// Is the slice of the fiber that runs now over? (An interrupt that was meant for an earlier run

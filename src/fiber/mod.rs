@@ -26,7 +26,10 @@ mod tests;
 mod turn;
 
 pub use interrupt::expired;
-pub(crate) use interrupt::{Over, Slot, Slots, Target, Watched, in_turn, running, turn_is_over};
+pub(crate) use interrupt::{
+    Over, Slot, Slots, Target, Watched, has_passed, in_any_turn, in_turn, pass, running,
+    turn_is_over,
+};
 pub use nest::{Admission, Nest};
 pub use turn::Turn;
 
@@ -87,6 +90,11 @@ pub(crate) fn has_room() -> bool {
     let here = (&raw const here).addr();
     with_current(|control| here.saturating_sub(control.stack_limit) > STACK_BYTES / 4 * 3)
         .unwrap_or(false)
+}
+
+/// Does the code that asks run on a fiber?
+pub(crate) fn is_on() -> bool {
+    !CURRENT.get().is_null()
 }
 
 /// The error of everything that waits on a fiber whose call was given up.
@@ -514,9 +522,9 @@ impl<R> Future for Fiber<R> {
         }
         if self.preempted() {
             // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets
-            // timers and I/O in, which here would be 61 slices. `yield_now` wakes after they had
-            // their turn.
-            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            // timers and I/O in, which here would be 61 slices. `pass` wakes after they had their
+            // turn.
+            let _ = pin!(pass()).poll(cx);
         }
         Poll::Pending
     }

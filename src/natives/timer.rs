@@ -6,6 +6,7 @@ use super::milliseconds::Milliseconds;
 use crate::{
     beat::Beat,
     error::{Error, ErrorKind, Result},
+    fiber,
     native::{Caller, Native},
     resources::Handle,
     value::Function,
@@ -40,7 +41,7 @@ pub(super) fn all() -> Vec<Native> {
 async fn sleep(wait: Milliseconds) {
     let until = Beat::once(wait.duration()).due();
     // Others run also when there is nothing to wait for.
-    tokio::task::yield_now().await;
+    fiber::pass().await;
     sleep_until(until).await;
 }
 

@@ -23,7 +23,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::{self, Sleep, sleep_until};
@@ -40,48 +40,25 @@ pub(crate) fn run(
     let local = Local::enter(&ending.0, interpreter, background, console);
     // Not its owner: when the actor is dropped, the interpreter goes with it.
     let here = Rc::downgrade(&local);
-    let mut context = Actor {
+    let mut context = Some(Actor {
         // Dropped in this order: calls first (they run on the interpreter), then the interpreter,
         // and only then is the end announced.
         live: FuturesUnordered::new(),
         local,
         ending,
-    };
-    let work = async move {
-        loop {
-            tokio::select! {
-                // Biased: a call in flight may never end, a kill must get through.
-                biased;
-                // They came before whatever is in the mailbox now.
-                calls = context.local.handed() => context.live.extend(calls),
-                message = context.ending.0.mailbox.next() => {
-                    if !context.handle(message) {
-                        break;
-                    }
-                    // Takes from the task's budget, so that a flood of messages lets other contexts
-                    // run.
-                    tokio::task::coop::consume_budget().await;
-                }
-                Some(()) = context.live.next(), if !context.live.is_empty() => {}
-                () = poll_fn(|cx| {
-                    // Here a turn ends, unless the slice does.
-                    context.local.publish();
-                    if !context.local.deferred.borrow().is_empty() {
-                        // When the other contexts, and the timers, have had their turn.
-                        let _ = pin!(tokio::task::yield_now()).poll(cx);
-                    }
-                    context.local.background.poll(cx)
-                }) => {}
-            }
-        }
-    };
-    let mut work = Box::pin(work);
+    });
     poll_fn(move |cx| {
         // Not held over the poll, whose last act may be the end of the context.
         let begun = here.upgrade().map(|local| local.begin_turn());
         let Some(slice) = begun else { return Poll::Ready(()) };
         // The slice is the context's, not the call's: see `Running::poll`.
-        let polled = fiber::in_turn(slice, || work.as_mut().poll(cx));
+        let polled = fiber::in_turn(slice, || {
+            let polled = context.as_mut().map_or(Poll::Ready(()), |actor| actor.poll(cx));
+            if polled.is_ready() {
+                context = None;
+            }
+            polled
+        });
         if let Some(local) = here.upgrade() {
             local.end_turn();
         }
@@ -108,6 +85,36 @@ impl Drop for Actor {
 }
 
 impl Actor {
+    /// One turn. Ready: the context is to end.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // They came before whatever is in the mailbox now.
+            self.live.extend(self.local.take_handed());
+            let message = self.ending.0.mailbox.poll_next(cx);
+            let mut goes_on = message.is_ready();
+            if let Poll::Ready(message) = message
+                && !self.handle(message)
+            {
+                return Poll::Ready(());
+            }
+            // One of those in flight after each that comes, so that a flood does not hold them up.
+            if !self.live.is_empty() {
+                goes_on |= self.live.poll_next_unpin(cx) == Poll::Ready(Some(()));
+            }
+            // Takes from the task's budget, so that a flood of messages lets other contexts run.
+            if !goes_on || pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
+                break;
+            }
+        }
+        // Here a turn ends, unless the slice does.
+        self.local.publish();
+        if !self.local.deferred.borrow().is_empty() {
+            // When the other contexts, and the timers, have had their turn.
+            let _ = pin!(fiber::pass()).poll(cx);
+        }
+        self.local.background.poll(cx)
+    }
+
     /// `false`: the context is to end.
     fn handle(&mut self, message: Message) -> bool {
         let interpreter = &self.local.interpreter;
@@ -128,7 +135,15 @@ impl Actor {
                 let Request { work, chain, inherited, reply, room, span } = request;
                 let mut call = Running::new(&self.local, work, chain, inherited, span);
                 (call.reply, call.room) = (Some(reply), room);
-                call.queue();
+                // Most calls end at once. One that does not is polled again where it waits.
+                if !self.local.is_free() || fiber::turn_is_over() {
+                    call.queue();
+                } else if Pin::new(&mut call)
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_ready()
+                {
+                    return true;
+                }
                 self.live.push(call);
             }
         }
@@ -289,12 +304,6 @@ impl Running {
             // It was queued for so long that it must not begin.
             return Poll::Ready(Err(self.expire()));
         }
-        if fiber::turn_is_over() {
-            // Many short calls together may take no more than one long one: the rest of them run
-            // in the context's next turn.
-            self.local.deferred.borrow_mut().push(cx.waker().clone());
-            return Poll::Pending;
-        }
         if !self.has_begun() {
             self.local.address.worker.count_call();
             self.leave_queue();
@@ -326,7 +335,11 @@ impl Future for Running {
             this.kill(GIVEN_UP);
             return Poll::Ready(());
         }
-        if let Poll::Ready(result) = this.advance(cx) {
+        if fiber::turn_is_over() {
+            // Many short calls together may take no more than one long one: the rest of them run
+            // in the context's next turn.
+            this.local.deferred.borrow_mut().push(cx.waker().clone());
+        } else if let Poll::Ready(result) = this.advance(cx) {
             this.answer(result);
             return Poll::Ready(());
         }

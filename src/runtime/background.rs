@@ -96,7 +96,7 @@ impl Background {
         loop {
             if fiber::turn_is_over() {
                 // Tasks and calls together get one slice.
-                let _ = pin!(tokio::task::yield_now()).poll(cx);
+                let _ = pin!(fiber::pass()).poll(cx);
                 return Poll::Pending;
             }
             let begun = self.begun.take();

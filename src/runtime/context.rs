@@ -2,12 +2,12 @@
 
 use super::{
     Failure, Output, Shared,
+    answer::Answer,
     background::counted,
     local::{Came, Local},
     mailbox::{Control, Mailbox, Reply, Request, Room, Work},
     stats::{Gauges, Usage},
     unresponsive,
-    waiting::GaveUp,
     worker::Worker,
 };
 use crate::{
@@ -24,16 +24,13 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use std::{
-    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::{Arc, Weak},
-    task::Poll,
     time::Duration,
 };
 use tokio::{
     sync::{oneshot, watch},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tracing::Span;
 
@@ -62,6 +59,27 @@ impl Wish {
         // A limit that no clock reaches is no limit.
         let own = self.deadline.and_then(|limit| Instant::now().checked_add(limit));
         Chain { fidelity: self.fidelity.or(chain.fidelity), ..chain }.until(own)
+    }
+}
+
+/// How far a call is that was begun.
+pub(crate) enum Began {
+    /// It has ended.
+    Over(Result<Value>),
+    /// It is under way.
+    Sent(Answer),
+    /// It waits for room.
+    Waits(BoxFuture<'static, Result<Value>>),
+}
+
+impl Began {
+    /// Waits for its end.
+    async fn end(self) -> Result<Value> {
+        match self {
+            Self::Over(result) => result,
+            Self::Sent(answer) => answer.await,
+            Self::Waits(call) => call.await,
+        }
     }
 }
 
@@ -122,38 +140,62 @@ impl Address {
         &self.settings.name
     }
 
-    /// Sends a call that somebody waits for. From a script or a native it continues their chain and
+    /// Begins a call that somebody waits for. From a script or a native it continues their chain and
     /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
     /// refused.
+    pub(crate) fn begin(self: &Arc<Self>, work: Work, wish: Wish, patient: bool) -> Began {
+        if self.worker.is_stuck() {
+            return Began::Over(Err(unresponsive()));
+        }
+        if let Some(current) = Chain::current() {
+            let chain = match current.deeper(self.shared.limits.depth) {
+                Ok(chain) => wish.on(chain),
+                Err(error) => return Began::Over(Err(error)),
+            };
+            return self.send(work, chain, current.deadline, None);
+        }
+        let root = self.shared.root();
+        let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
+        match self.mailbox.try_room(work.bytes()) {
+            Ok(room) => self.begin_root(work, chain, room),
+            Err(error) if patient && error.kind() == ErrorKind::Busy => {
+                let address = self.clone();
+                Began::Waits(Box::pin(async move {
+                    let room = address.room(chain.deadline, work.bytes()).await?;
+                    address.send(work, chain, None, Some(room)).end().await
+                }))
+            }
+            Err(error) => Began::Over(Err(error)),
+        }
+    }
+
+    /// The same, as a future that begins it.
     pub(crate) async fn call(
         self: Arc<Self>,
         work: Work,
         wish: Wish,
         patient: bool,
     ) -> Result<Value> {
-        if self.worker.is_stuck() {
-            return Err(unresponsive());
-        }
-        let (chain, inherited, room) = match Chain::current() {
-            Some(current) => {
-                let chain = wish.on(current.deeper(self.shared.limits.depth)?);
-                (chain, current.deadline, None)
-            }
-            None => {
-                let root = self.shared.root();
-                let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
-                let bytes = work.bytes();
-                let room = match self.mailbox.try_room(bytes) {
-                    // Boxed: other calls carry no place for it.
-                    Err(error) if patient && error.kind() == ErrorKind::Busy => {
-                        Box::pin(self.room(chain.deadline, bytes)).await
-                    }
-                    room => room,
-                };
-                (chain, None, Some(room?))
-            }
+        self.begin(work, wish, patient).end().await
+    }
+
+    /// Begins a call from the host, which needs no message if the context is on the same thread and
+    /// rests.
+    fn begin_root(self: &Arc<Self>, work: Work, chain: Chain, room: Room) -> Began {
+        // On a fiber, the host is a script's native that has left its chain.
+        let local = if fiber::is_on() { None } else { Local::resting(self) };
+        let Some(local) = local.filter(|_| !fiber::turn_is_over()) else {
+            return self.send(work, chain, None, Some(room));
         };
-        self.send(work, chain, inherited, room).await
+        let span = self.span(&work, chain);
+        let slice = self.shared.limits.slice;
+        let run = || local.run(work, chain, None, Some(room), span);
+        let came = fiber::in_any_turn(slice, run);
+        local.publish();
+        match came {
+            Came::ToItsEnd(result) => Began::Over(result),
+            Came::ToAWait(answer) => Began::Sent(Answer::new(self.clone(), answer, chain, None)),
+        }
     }
 
     /// Waits for room for a call from the host.
@@ -169,16 +211,19 @@ impl Address {
         self.worker.wait(None, room).await.map_err(|_| unresponsive())?
     }
 
-    async fn send(
-        &self,
+    /// Puts a call into the mailbox.
+    fn send(
+        self: &Arc<Self>,
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
         room: Option<Room>,
-    ) -> Result<Value> {
+    ) -> Began {
         let span = self.span(&work, chain);
-        let answer = self.request(work, chain, inherited, room, span)?;
-        self.answer(answer, chain, inherited).await
+        match self.request(work, chain, inherited, room, span) {
+            Ok(answer) => Began::Sent(Answer::new(self.clone(), answer, chain, inherited)),
+            Err(error) => Began::Over(Err(error)),
+        }
     }
 
     /// Puts a call into the mailbox. The answer comes to the result.
@@ -194,65 +239,6 @@ impl Address {
         let reply = Reply::To(reply);
         self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
         Ok(answer)
-    }
-
-    /// Waits for the answer to a call that was sent.
-    async fn answer(
-        &self,
-        answer: oneshot::Receiver<Result<Value>>,
-        chain: Chain,
-        inherited: Option<Instant>,
-    ) -> Result<Value> {
-        // Dropping this future closes the channel: that is how the callee learns that it is
-        // cancelled.
-        let mut answer = pin!(answer);
-        let mut timer = None;
-        let mut place = self.worker.place();
-        let until = place.as_ref().and_then(|_| self.given_up_at(chain));
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                // One that never comes means that the whole context went down with its worker.
-                let gone = |_| Err(super::mailbox::ended(ErrorKind::Dead));
-                return Poll::Ready(answer.unwrap_or_else(gone));
-            }
-            // Polled outside of its chain, it was taken along by a native that spawned it: the
-            // timer that watches over the chain may be gone before it.
-            if let (Some(at), None) = (inherited, Chain::current()) {
-                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-                if timer.as_mut().poll(cx).is_ready() {
-                    let late = "the call took longer than its chain may";
-                    return Poll::Ready(Err(Error::new(ErrorKind::Timeout, late)));
-                }
-            }
-            match place.as_mut().and_then(|place| place.stay(until, cx.waker())) {
-                Some(why) => Poll::Ready(Err(self.given_up(why))),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// When a call that is sent now should have been answered, also by a worker that is held.
-    fn given_up_at(&self, chain: Chain) -> Option<std::time::Instant> {
-        let own = self.settings.limits.deadline;
-        let own = own.and_then(|limit| Instant::now().checked_add(limit));
-        chain.until(own).deadline.map(Instant::into_std)
-    }
-
-    /// The error of a call whose worker is held.
-    fn given_up(&self, why: GaveUp) -> Error {
-        if why == GaveUp::Stuck && self.shared.why_ended() == ErrorKind::Shutdown {
-            return super::mailbox::ended(ErrorKind::Shutdown);
-        }
-        let what = match why {
-            GaveUp::Late => "the call took longer than it may",
-            GaveUp::Stuck => "the call was given up",
-        };
-        let name = self.name();
-        let message = format!(
-            "{what}; the worker of context `{name}` does not respond: a script or a native holds it"
-        );
-        Error::new(ErrorKind::Timeout, message)
     }
 
     /// What tracing shows of a call: it is there from the sending to the answer, and whatever the
@@ -430,16 +416,20 @@ impl Owner for Address {
         let may_run = !turn_is_over && fiber::has_room();
         let local = if may_run { Local::resting(&self) } else { None };
         let answer = match local {
-            Some(local) => match local.run(work, chain, inherited, span) {
-                Came::ToItsEnd(result) if fiber::turn_is_over() => {
-                    return Err(Box::pin(async move {
-                        tokio::task::yield_now().await;
-                        result
-                    }));
+            Some(local) => {
+                let came = local.run(work, chain, inherited, None, span);
+                local.publish_at_times();
+                match came {
+                    Came::ToItsEnd(result) if fiber::turn_is_over() => {
+                        return Err(Box::pin(async move {
+                            fiber::pass().await;
+                            result
+                        }));
+                    }
+                    Came::ToItsEnd(result) => return Ok(result),
+                    Came::ToAWait(answer) => answer,
                 }
-                Came::ToItsEnd(result) => return Ok(result),
-                Came::ToAWait(answer) => answer,
-            },
+            }
             // It is sent now and not when somebody polls: calls begin in the order in which a
             // script makes them.
             None => match self.request(work, chain, inherited, None, span) {
@@ -447,11 +437,13 @@ impl Owner for Address {
                 Err(error) => return Ok(Err(error)),
             },
         };
+        let answer = Answer::new(self, answer, chain, inherited);
+        if !turn_is_over {
+            return Err(Box::pin(answer));
+        }
         Err(Box::pin(async move {
-            if turn_is_over {
-                tokio::task::yield_now().await;
-            }
-            self.answer(answer, chain, inherited).await
+            fiber::pass().await;
+            answer.await
         }))
     }
 

@@ -11,14 +11,13 @@ use super::{
     background::Background,
     console::Console,
     context::Address,
-    mailbox::{Reply, Work},
+    mailbox::{Reply, Room, Work},
     stats::Usage,
 };
 use crate::{chain::Chain, engine::Interpreter, error::Result, value::Value};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    future::poll_fn,
     hash::{BuildHasherDefault, Hasher},
     mem,
     rc::Rc,
@@ -120,9 +119,8 @@ impl Local {
 
     fn rests(&self) -> bool {
         !self.busy.get()
-            && self.unbegun.get() == 0
+            && self.is_free()
             && self.handed.borrow().is_empty()
-            && self.deferred.borrow().is_empty()
             && self.address.mailbox.is_empty()
     }
 
@@ -132,36 +130,36 @@ impl Local {
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
+        room: Option<Room>,
         span: Span,
     ) -> Came {
         let mut call = Running::new(self, work, chain, inherited, span);
+        call.room = room;
         self.busy.set(true);
         // Whatever it waits for asks again when the actor polls it, which it does at once. What
         // panics in there becomes its answer.
         let polled = call.advance(&mut Context::from_waker(Waker::noop()));
         self.busy.set(false);
-        let came = match polled {
+        match polled {
             Poll::Ready(result) => Came::ToItsEnd(result),
             Poll::Pending => {
                 let (reply, answer) = oneshot::channel();
                 call.reply = Some(Reply::To(reply));
                 self.handed.borrow_mut().push(call);
                 self.background.wake();
-                return Came::ToAWait(answer);
+                Came::ToAWait(answer)
             }
-        };
-        drop(call);
-        self.address.gauges.publish_at_times(|| self.usage());
-        came
+        }
     }
 
-    /// What is handed over to the actor, when there is something.
-    pub(super) async fn handed(&self) -> Vec<Running> {
-        poll_fn(|_| match mem::take(&mut *self.handed.borrow_mut()) {
-            none if none.is_empty() => Poll::Pending,
-            some => Poll::Ready(some),
-        })
-        .await
+    /// What is handed over to the actor.
+    pub(super) fn take_handed(&self) -> Vec<Running> {
+        mem::take(&mut *self.handed.borrow_mut())
+    }
+
+    /// Has nobody come before whoever comes now?
+    pub(super) fn is_free(&self) -> bool {
+        self.unbegun.get() == 0 && self.deferred.borrow().is_empty()
     }
 
     /// How many calls wait to be handed over.
@@ -202,6 +200,11 @@ impl Local {
     /// Tells what it uses to those who do not ask the actor.
     pub(super) fn publish(&self) {
         self.address.gauges.publish(|| self.usage());
+    }
+
+    /// The same after a call of a neighbour.
+    pub(super) fn publish_at_times(&self) {
+        self.address.gauges.publish_at_times(|| self.usage());
     }
 }
 

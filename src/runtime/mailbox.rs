@@ -11,9 +11,8 @@ use crate::{
 use futures::future::BoxFuture;
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     sync::{Arc, PoisonError},
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot},
@@ -234,22 +233,19 @@ impl Mailbox {
     }
 
     /// The next message, control first.
-    pub(crate) async fn next(&self) -> Message {
-        poll_fn(|cx| {
-            let mut lanes = self.lock();
-            if let Some(control) = lanes.control.pop_front() {
-                return Poll::Ready(Message::Control(control));
-            }
-            if let Some(request) = lanes.work.pop_front() {
-                return Poll::Ready(Message::Request(request));
-            }
-            match &mut lanes.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            Poll::Pending
-        })
-        .await
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Message> {
+        let mut lanes = self.lock();
+        if let Some(control) = lanes.control.pop_front() {
+            return Poll::Ready(Message::Control(control));
+        }
+        if let Some(request) = lanes.work.pop_front() {
+            return Poll::Ready(Message::Request(request));
+        }
+        match &mut lanes.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
     }
 
     /// How many calls wait.

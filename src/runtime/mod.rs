@@ -1,20 +1,22 @@
 //! The runtime: contexts as actors on workers.
 //!
-//! - `worker`: threads with a `LocalSet`, or the caller's own.
+//! - `worker`: threads with a `LocalSet`, or the caller's own; `idle`: how such a thread waits.
 //! - `actor`: the loop of a context, which enters its interpreter; `local`: the short way there for calls
 //!   from the same worker.
 //! - `background`: what a context does without being called.
 //! - `console`: what its scripts print and read.
-//! - `mailbox`: the queue before it. `context`: its address, and calog as its interpreter sees it.
+//! - `mailbox`: the queue before it. `answer`: what comes back. `context`: its address, and calog as its interpreter sees it.
 //! - `directory`: contexts by id, exports by name.
 //! - `watchdog`: ends slices, and answers for workers that are held; `waiting`: whom it answers.
 //! - `stats`: what all of it does.
 
 mod actor;
+mod answer;
 mod background;
 mod console;
 mod context;
 mod directory;
+mod idle;
 mod local;
 mod mailbox;
 mod scope;
@@ -23,8 +25,9 @@ mod waiting;
 mod watchdog;
 mod worker;
 
+pub(crate) use answer::Answer;
 pub(crate) use console::Output;
-pub(crate) use context::{Address, Settings, Wish};
+pub(crate) use context::{Address, Began, Settings, Wish};
 pub(crate) use directory::Directory;
 pub(crate) use mailbox::{Control, Work, ended};
 pub use stats::{ContextStats, Stats, Usage};

@@ -63,9 +63,50 @@ impl Waiting {
         self.is_stuck.load(Ordering::Relaxed)
     }
 
-    /// A place for somebody who begins to wait.
-    pub(crate) fn place(&self) -> Place<'_> {
-        Place { waiting: self, index: None }
+    /// Takes the place, or sees why to give up: the worker is held, and `until` has passed or it
+    /// counts as stuck. `None`: wait on, `waker` is woken when that changes. Of those who call again,
+    /// only the waker counts.
+    pub(crate) fn stay(
+        &self,
+        place: &mut Place,
+        until: Option<Instant>,
+        waker: &Waker,
+    ) -> Option<GaveUp> {
+        let mut list = self.lock();
+        if self.is_stuck() {
+            return Some(GaveUp::Stuck);
+        }
+        if let Some(caller) = place.0.and_then(|index| list.callers[index].as_mut()) {
+            let is_late = caller.is_late;
+            let old = (!caller.waker.will_wake(waker))
+                .then(|| mem::replace(&mut caller.waker, waker.clone()));
+            drop(list);
+            // A waker is the host's code: its drop must not find the lock taken.
+            drop(old);
+            return is_late.then_some(GaveUp::Late);
+        }
+        let caller = Some(Caller { until, waker: waker.clone(), is_late: false });
+        place.0 = Some(match list.free.pop() {
+            Some(index) => {
+                list.callers[index] = caller;
+                index
+            }
+            None => {
+                list.callers.push(caller);
+                list.callers.len() - 1
+            }
+        });
+        None
+    }
+
+    /// Gives the place back, if it was taken.
+    pub(crate) fn leave(&self, place: &mut Place) {
+        let Some(index) = place.0.take() else { return };
+        let mut list = self.lock();
+        let left = list.callers[index].take();
+        list.free.push(index);
+        drop(list);
+        drop(left);
     }
 
     /// The worker is held: tells those whose time has passed.
@@ -94,73 +135,37 @@ impl Waiting {
     }
 }
 
-/// Waits for `future`, and gives up as the place of whoever waits says, if he has one.
+/// The place of somebody who waits, in the list once he was polled in vain. Whoever has it gives it
+/// back.
+#[derive(Default)]
+pub(crate) struct Place(Option<usize>);
+
+/// Waits for `future`, and gives up as `waiting` says, unless that is none.
 ///
 /// # Errors
 /// Why it was given up.
 pub(crate) async fn wait<F: Future>(
-    mut place: Option<Place<'_>>,
+    waiting: Option<&Waiting>,
     until: Option<Instant>,
     future: F,
 ) -> Result<F::Output, GaveUp> {
+    /// Gives the place back when the wait is over, however that came.
+    struct Waits<'a>(Option<&'a Waiting>, Place);
+    impl Drop for Waits<'_> {
+        fn drop(&mut self) {
+            if let Some(waiting) = self.0 {
+                waiting.leave(&mut self.1);
+            }
+        }
+    }
+    let mut waits = Waits(waiting, Place::default());
     let mut future = pin!(future);
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        match place.as_mut().and_then(|place| place.stay(until, cx.waker())) {
-            Some(gave_up) => Poll::Ready(Err(gave_up)),
-            None => Poll::Pending,
-        }
+        let gave_up = waits.0.and_then(|waiting| waiting.stay(&mut waits.1, until, cx.waker()));
+        gave_up.map_or(Poll::Pending, |why| Poll::Ready(Err(why)))
     })
     .await
-}
-
-/// The place of somebody who waits, in the list once he was polled in vain.
-pub(crate) struct Place<'a> {
-    waiting: &'a Waiting,
-    index: Option<usize>,
-}
-
-impl Place<'_> {
-    /// Takes the place, or sees why to give up: the worker is held, and `until` has passed or it
-    /// counts as stuck. `None`: wait on, `waker` is woken when that changes.
-    pub(crate) fn stay(&mut self, until: Option<Instant>, waker: &Waker) -> Option<GaveUp> {
-        let mut list = self.waiting.lock();
-        if self.waiting.is_stuck() {
-            return Some(GaveUp::Stuck);
-        }
-        if let Some(caller) = self.index.and_then(|index| list.callers[index].as_mut()) {
-            let is_late = caller.is_late;
-            let old = (!caller.waker.will_wake(waker))
-                .then(|| mem::replace(&mut caller.waker, waker.clone()));
-            drop(list);
-            // A waker is the host's code: its drop must not find the lock taken.
-            drop(old);
-            return is_late.then_some(GaveUp::Late);
-        }
-        let caller = Some(Caller { until, waker: waker.clone(), is_late: false });
-        self.index = Some(match list.free.pop() {
-            Some(index) => {
-                list.callers[index] = caller;
-                index
-            }
-            None => {
-                list.callers.push(caller);
-                list.callers.len() - 1
-            }
-        });
-        None
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let Some(index) = self.index else { return };
-        let mut list = self.waiting.lock();
-        let left = list.callers[index].take();
-        list.free.push(index);
-        drop(list);
-        drop(left);
-    }
 }

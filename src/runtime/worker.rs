@@ -4,8 +4,9 @@ use super::{
     Shared, actor,
     background::Background,
     console::Console,
+    idle::{self, Bell, Looks},
     scope::ContextScope,
-    waiting::{self, GaveUp, Place, Waiting},
+    waiting::{self, GaveUp, Waiting},
 };
 use crate::{
     error::{Error, Result},
@@ -36,6 +37,8 @@ thread_local! {
 pub(crate) struct Worker {
     jobs: async_channel::Sender<Job>,
     waiting: Waiting,
+    bell: Arc<Bell>,
+    looks: Looks,
     slot: Arc<Slot>,
     /// It has no thread of its own, and nobody watches it.
     is_inline: bool,
@@ -72,6 +75,8 @@ impl Worker {
         let worker = Self {
             jobs,
             waiting: Waiting::default(),
+            bell: Arc::default(),
+            looks: Looks::default(),
             slot: Arc::new(Slot::new(number)),
             is_inline,
             slices: AtomicU64::new(0),
@@ -90,10 +95,20 @@ impl Worker {
         ptr::eq(HERE.get(), self)
     }
 
-    /// A place among those who wait for it; none for those who are on it, and cannot be answered
-    /// anyway while it is held.
-    pub(crate) fn place(&self) -> Option<Place<'_>> {
-        (!self.is_inline && !self.is_here()).then(|| self.waiting.place())
+    /// Does somebody answer in its place for the calling thread, should it be held? Whoever is on it
+    /// cannot be answered anyway then.
+    pub(crate) fn is_watched_from_here(&self) -> bool {
+        !self.is_inline && !self.is_here()
+    }
+
+    /// Is somebody who calls from another thread likely to be answered at once?
+    pub(crate) fn is_worth_a_look(&self) -> bool {
+        !self.is_inline && !self.bell.is_asleep() && self.looks.is_worth_it()
+    }
+
+    /// Was an answer seen that somebody looked for?
+    pub(crate) fn note_look(&self, was_seen: bool) {
+        self.looks.note(was_seen);
     }
 
     /// Waits for `future`, which the worker is to complete, but not for a worker that is held: then
@@ -106,7 +121,8 @@ impl Worker {
         until: Option<Instant>,
         future: F,
     ) -> Result<F::Output, GaveUp> {
-        waiting::wait(self.place(), until, future).await
+        let waiting = self.is_watched_from_here().then_some(&self.waiting);
+        waiting::wait(waiting, until, future).await
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -117,7 +133,7 @@ impl Worker {
         self.waiting.is_stuck()
     }
 
-    /// For the watchdog: those who wait.
+    /// Those who wait for it.
     pub(super) fn waiting(&self) -> &Waiting {
         &self.waiting
     }
@@ -251,7 +267,7 @@ impl Threads {
             HERE.set(Arc::as_ptr(&worker));
             let _watched = slots.register(worker.slot.clone());
             let contexts = LocalSet::new();
-            contexts.block_on(&runtime, serve(jobs));
+            idle::block_on(&runtime, &contexts, &worker.bell, serve(jobs));
             // Drops what contexts are left, and answers their calls, while still watched: a script
             // that loops in its handlers is ended by an interrupt. Its natives may still ask for
             // the runtime: a timer that finds none panics.

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     chain::Chain,
     error::{Error, ErrorKind, Result},
-    fiber::{Admission, Operation},
+    fiber::{self, Admission, Operation},
     value::Value,
 };
 use std::{
@@ -150,7 +150,7 @@ async fn unowned(state: &Rc<State>, job: Job) {
     let owner = Rc::new(Owner::nobody(chain));
     let entry = chain.scope(enter(state, Admission::Nested, owner.clone(), job));
     if let Err(error) = owner.until_over(entry).await.and_then(|ran| ran) {
-        state.scope().report(error.called_from(crate::fiber::take_last_trace()));
+        state.scope().report(error.called_from(fiber::take_last_trace()));
     }
 }
 
@@ -168,7 +168,7 @@ pub(super) fn pump_later(state: &State) {
                 if state.has_jobs() {
                     // Between two batches, calls that wait to enter have their turn.
                     state.nest().reserve(false);
-                    tokio::task::yield_now().await;
+                    fiber::pass().await;
                     state.nest().reserve(state.is_pumping());
                 }
             }
@@ -194,11 +194,11 @@ async fn pump(state: &Rc<State>) {
     } else {
         let ended = tokio::select! {
             ended = owner.until_over(entry) => ended.map(drop),
-            () = lost_patience(state, &owner) => Err(crate::fiber::cancelled()),
+            () = lost_patience(state, &owner) => Err(fiber::cancelled()),
         };
         let Err(error) = ended else { return };
         if error.kind() == ErrorKind::Timeout && !owner.was_told() {
-            state.scope().report(error.called_from(crate::fiber::take_last_trace()));
+            state.scope().report(error.called_from(fiber::take_last_trace()));
         }
     }
     collect_later(state);
