@@ -1,0 +1,109 @@
+//! What all benches share: both sides of a comparison, and how rounds of them are paired.
+
+// Every bench uses its own part of this.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod bare;
+pub mod by_hand;
+pub mod callers;
+pub mod child;
+pub mod ours;
+
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+/// Pairs of rounds in a comparison.
+const PAIRS: usize = 31;
+/// How long a round takes, about: many times what the system gives a thread in one go.
+const ROUND: Duration = Duration::from_millis(40);
+
+/// One side of a comparison.
+pub struct Side {
+    /// Makes so many calls, and says how long they took.
+    pub run: Box<dyn FnMut(u64) -> Duration>,
+    /// Makes about so many calls, and says what each took in nanoseconds. Where calls cannot be timed
+    /// singly, because a script makes them, each figure is the mean of a small batch.
+    pub latencies: Box<dyn FnMut(u64) -> Vec<u32>>,
+}
+
+impl Side {
+    /// A side whose calls are not timed singly.
+    pub fn untimed(run: impl FnMut(u64) -> Duration + 'static) -> Self {
+        Self { run: Box::new(run), latencies: Box::new(|_| Vec::new()) }
+    }
+}
+
+/// What a comparison found; times are nanoseconds for one call.
+pub struct Found {
+    pub ratio: f64,
+    pub ours: f64,
+    pub theirs: f64,
+    /// Of our side, sorted.
+    pub latencies: Vec<u32>,
+    /// What else was found, as lines below that of the row.
+    pub beside: Vec<String>,
+}
+
+impl Found {
+    /// The latency that so many of a hundred calls do not exceed, in microseconds.
+    pub fn percentile(&self, hundredths: usize) -> f64 {
+        let index = (self.latencies.len() * hundredths / 100).min(self.latencies.len().max(1) - 1);
+        self.latencies.get(index).map_or(0.0, |ns| f64::from(*ns) / 1e3)
+    }
+
+    pub fn beside(mut self, line: String) -> Self {
+        self.beside.push(line);
+        self
+    }
+}
+
+pub fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+/// As many calls as take about a round, by trying; whatever is made once is there afterwards.
+fn calls_in_a_round(run: &mut dyn FnMut(u64) -> Duration) -> u64 {
+    let mut calls = 1;
+    loop {
+        let took = run(calls);
+        if took >= ROUND / 8 {
+            return (calls as f64 * ROUND.as_secs_f64() / took.as_secs_f64()).ceil() as u64;
+        }
+        calls *= 4;
+    }
+}
+
+/// Rounds of both sides in pairs, so that the ratios hold while the machine's speed drifts. Which side
+/// is first changes with each pair, so that neither has the warmer machine.
+pub fn compare(mut ours: Side, mut theirs: Side) -> Found {
+    let calls = (calls_in_a_round(&mut ours.run), calls_in_a_round(&mut theirs.run));
+    let mut ours_once = || (ours.run)(calls.0).as_nanos() as f64 / calls.0 as f64;
+    let mut theirs_once = || (theirs.run)(calls.1).as_nanos() as f64 / calls.1 as f64;
+    let (mut pairs, mut latencies) = (Vec::new(), Vec::new());
+    for pair in 0..PAIRS {
+        pairs.push(match pair % 2 {
+            0 => (ours_once(), theirs_once()),
+            _ => {
+                let theirs = theirs_once();
+                (ours_once(), theirs)
+            }
+        });
+        latencies.extend((ours.latencies)(calls.0 / 8 + 1));
+    }
+    latencies.sort_unstable();
+    let ratio = median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
+    let (ours, theirs) = pairs.into_iter().unzip();
+    Found { ratio, ours: median(ours), theirs: median(theirs), latencies, beside: Vec::new() }
+}
+
+/// The time that `work` takes.
+pub fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+pub fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}

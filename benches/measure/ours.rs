@@ -1,0 +1,317 @@
+//! The sides that calog is on.
+
+use super::{
+    Side,
+    callers::{self, Ask},
+    current_thread,
+};
+use calog::{Broker, Builder, Context};
+use std::{
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime::Runtime,
+    task::{JoinSet, LocalSet, yield_now},
+};
+
+/// Where contexts live.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// On the caller's own `LocalSet`.
+    Inline,
+    /// On so many workers.
+    Workers(usize),
+    /// On as many as the default has.
+    Default,
+}
+
+/// A broker with the natives of all benches, and the thread that asks it.
+pub struct Ours {
+    runtime: Runtime,
+    local: LocalSet,
+    pub broker: Broker,
+    /// When a script said `lap()`.
+    laps: Arc<Mutex<Vec<Instant>>>,
+}
+
+/// Calls that a script makes from one `lap()` to the next.
+const BATCH: u64 = 10;
+
+impl Ours {
+    pub fn new(place: Place) -> Rc<Self> {
+        let (runtime, local) = (current_thread(), LocalSet::new());
+        let laps = Arc::new(Mutex::new(Vec::new()));
+        let builder = natives(laps.clone());
+        let broker = match place {
+            Place::Inline => builder.build_inline(&local),
+            Place::Workers(count) => builder.workers(count).build(),
+            Place::Default => builder.build(),
+        };
+        Rc::new(Self { runtime, local, broker: broker.unwrap(), laps })
+    }
+
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.local.block_on(&self.runtime, future)
+    }
+
+    /// Opens a context on a worker, and runs a script in it.
+    pub fn open(&self, language: &str, worker: usize, script: &str) -> Context {
+        self.block_on(async {
+            let context = self.broker.open(language).worker(worker).await.unwrap();
+            context.eval::<()>(script).await.unwrap();
+            context
+        })
+    }
+
+    /// Contexts of Lua on the workers in turn, each of which exports `inc`.
+    pub fn increments(&self, count: usize) -> Vec<Context> {
+        self.block_on(async {
+            let mut contexts = Vec::new();
+            for _ in 0..count {
+                let context = self.broker.open("lua").await.unwrap();
+                // Exports belong to one context each, so each needs a name of its own.
+                let name = format!("inc{}", contexts.len());
+                context.eval::<()>(&format!("expose('{name}', {LUA_INC})")).await.unwrap();
+                contexts.push(context);
+            }
+            contexts
+        })
+    }
+}
+
+const LUA_INC: &str = "function(x) return x + 1 end";
+
+fn natives(laps: Arc<Mutex<Vec<Instant>>>) -> Builder {
+    Broker::builder()
+        .native("add", |a: i64, b: i64| a + b)
+        .native("through", |list: Vec<i64>| list)
+        .native("lap", move || laps.lock().unwrap().push(Instant::now()))
+        .native_async("once", |x: i64| async move {
+            yield_now().await;
+            x + 1
+        })
+        .native_async("again", |x: i64| async move {
+            SelfWaking(false).await;
+            x + 1
+        })
+}
+
+/// Wakes its own task, once, without tokio.
+struct SelfWaking(bool);
+
+impl Future for SelfWaking {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// A loop of a script in Lua around `call`, which adds 1 to `s`, and the same in timed batches.
+fn lua_loops(call: &str) -> String {
+    format!(
+        "expose('calls', function(n) local s = 0 for _ = 1, n do s = {call} end return s end)
+        expose('laps', function(n) local s = 0
+            for _ = 1, n do lap() for _ = 1, {BATCH} do s = {call} end end lap() return s end)"
+    )
+}
+
+/// The same in JavaScript.
+fn js_loops(call: &str) -> String {
+    format!(
+        "expose('calls', n => {{ let s = 0; for (let i = 0; i < n; i++) s = {call}; return s }})
+        expose('laps', n => {{ let s = 0; for (let i = 0; i < n; i++) {{ lap()
+            for (let k = 0; k < {BATCH}; k++) s = {call} }} lap(); return s }}); undefined"
+    )
+}
+
+/// The loops of a context.
+fn script(ours: Rc<Ours>, context: Context) -> Side {
+    let (timed, timed_context) = (ours.clone(), context.clone());
+    Side {
+        run: Box::new(move |n| {
+            let start = Instant::now();
+            assert_eq!(ours.block_on(context.call::<u64>("calls", (n,))).unwrap(), n);
+            start.elapsed()
+        }),
+        latencies: Box::new(move |n| {
+            let (batches, laps) = (n / BATCH + 1, &timed.laps);
+            laps.lock().unwrap().clear();
+            let calls = timed_context.call::<u64>("laps", (batches,));
+            assert_eq!(timed.block_on(calls).unwrap(), batches * BATCH);
+            let laps = laps.lock().unwrap();
+            laps.windows(2)
+                .map(|lap| ((lap[1] - lap[0]).as_nanos() as u64 / BATCH) as u32)
+                .collect()
+        }),
+    }
+}
+
+/// A Lua script calls `call`, where nothing but the natives is needed.
+pub fn lua_script(place: Place, prelude: &str, call: &str) -> Side {
+    let ours = Ours::new(place);
+    let context = ours.open("lua", 0, &format!("{prelude} {}", lua_loops(call)));
+    script(ours, context)
+}
+
+/// The same in JavaScript.
+pub fn js_script(place: Place, call: &str) -> Side {
+    let ours = Ours::new(place);
+    let context = ours.open("js", 0, &js_loops(call));
+    script(ours, context)
+}
+
+/// A Lua script calls a function that a context of `language` exports: on worker 0 as itself, or on the
+/// last one of several.
+pub fn lua_to(language: &str, workers: usize) -> Side {
+    let ours = Ours::new(Place::Workers(workers));
+    let expose = match language {
+        "js" => "expose('inc', x => x + 1); undefined".to_string(),
+        _ => format!("expose('inc', {LUA_INC})"),
+    };
+    ours.open(language, workers - 1, &expose);
+    let context = ours.open("lua", 0, &lua_loops("inc(s)"));
+    script(ours, context)
+}
+
+/// Calls from Rust on the contexts' own thread, one after the other.
+pub fn inline_calls(contexts: usize) -> Side {
+    let ours = Ours::new(Place::Inline);
+    let contexts: Vec<_> = ours.increments(contexts);
+    let names: Vec<_> = (0..contexts.len()).map(|index| format!("inc{index}")).collect();
+    let calls = Rc::new(async move |n: u64, each: &mut dyn FnMut()| {
+        for x in 0..n {
+            let index = x as usize % contexts.len();
+            assert_eq!(contexts[index].call::<u64>(&names[index], (x,)).await.unwrap(), x + 1);
+            each();
+        }
+    });
+    let (again, timed) = (calls.clone(), ours.clone());
+    Side {
+        run: Box::new(move |n| {
+            let start = Instant::now();
+            ours.block_on(calls(n, &mut || ()));
+            start.elapsed()
+        }),
+        latencies: Box::new(move |n| {
+            let (mut latencies, mut last) = (Vec::new(), Instant::now());
+            let mut each = || {
+                let now = Instant::now();
+                latencies.push((now - last).as_nanos() as u32);
+                last = now;
+            };
+            timed.block_on(again(n, &mut each));
+            latencies
+        }),
+    }
+}
+
+/// The same through a handle of the function.
+pub fn inline_function_calls() -> Side {
+    let ours = Ours::new(Place::Inline);
+    let inc = ours.increments(1)[0].function("inc0").unwrap();
+    Side::untimed(move |n| {
+        let start = Instant::now();
+        ours.block_on(async {
+            for x in 0..n {
+                assert_eq!(inc.call::<u64>((x,)).await.unwrap(), x + 1);
+            }
+        });
+        start.elapsed()
+    })
+}
+
+/// Contexts that callers ask.
+struct Increments(Vec<(Context, String)>);
+
+impl Ask for Increments {
+    async fn ask(&self, context: usize, x: i64) -> i64 {
+        let (context, name) = &self.0[context];
+        context.call(name, (x,)).await.unwrap()
+    }
+}
+
+/// So many callers, tasks of a multi-thread runtime, ask contexts.
+pub fn asked(place: Place, count: usize, callers: usize) -> Side {
+    let ours = Ours::new(place);
+    let contexts = ours.increments(count).into_iter().enumerate();
+    let contexts = contexts.map(|(index, context)| (context, format!("inc{index}"))).collect();
+    let asked = Arc::new(Increments(contexts));
+    let runtime = Rc::new(callers::runtime());
+    let (asked_again, runtime_again) = (asked.clone(), runtime.clone());
+    Side {
+        run: Box::new(move |n| {
+            let _ours = &ours;
+            callers::drive(&runtime, &asked, count, callers, n).0
+        }),
+        latencies: Box::new(move |n| {
+            callers::drive(&runtime_again, &asked_again, count, callers, n).1
+        }),
+    }
+}
+
+/// Concurrent waits of one context, each a call of its own; a call of the side is all of them.
+pub fn waits(count: u64, wait: Duration) -> Side {
+    let ours = Ours::new(Place::Default);
+    let text =
+        format!("expose('wait', function(x) timer.sleep({}) return x + 1 end)", wait.as_millis());
+    let context = ours.open("lua", 0, &text);
+    let all = Rc::new(move || {
+        ours.block_on(async {
+            let mut calls = JoinSet::new();
+            for x in 0..count {
+                let context = context.clone();
+                calls.spawn_local(async move {
+                    let begun = Instant::now();
+                    assert_eq!(context.call::<u64>("wait", (x,)).await.unwrap(), x + 1);
+                    begun.elapsed().as_nanos() as u32
+                });
+            }
+            calls.join_all().await
+        })
+    });
+    let again = all.clone();
+    Side {
+        run: Box::new(move |n| super::timed(|| (0..n).for_each(|_| drop(all())))),
+        latencies: Box::new(move |_| again()),
+    }
+}
+
+/// Opens and closes contexts.
+pub fn open(place: Place, language: &'static str) -> Side {
+    let ours = Ours::new(place);
+    let again = ours.clone();
+    let open = async |broker: &Broker| {
+        let begun = Instant::now();
+        broker.open(language).await.unwrap().close().await;
+        begun.elapsed().as_nanos() as u32
+    };
+    Side {
+        run: Box::new(move |n| {
+            let start = Instant::now();
+            ours.block_on(async {
+                for _ in 0..n {
+                    open(&ours.broker).await;
+                }
+            });
+            start.elapsed()
+        }),
+        latencies: Box::new(move |n| {
+            again.block_on(async {
+                let mut latencies = Vec::new();
+                for _ in 0..n {
+                    latencies.push(open(&again.broker).await);
+                }
+                latencies
+            })
+        }),
+    }
+}

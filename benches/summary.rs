@@ -1,0 +1,213 @@
+//! All that calog promises about speed, each figure beside its baseline in the same run, as one table of
+//! ratios.
+//!
+//! `cargo bench --bench summary` prints the table and writes it to `target/summary.json`; words after
+//! `--` choose the rows that contain one of them, and `--list` names the rows. Rounds of both sides
+//! alternate; a ratio is the median of the ratios of the pairs, since closed loops across threads depend
+//! on what else the machine does by a factor of five. p50 and p99 are of single calls of our side; where
+//! a script makes them, each is the mean of a batch of ten. Every answer is checked.
+
+#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
+
+mod measure;
+
+use measure::{
+    Found, Side, bare,
+    by_hand::{self, Calls},
+    child::{self, Baselines},
+    compare, current_thread,
+    ours::{self, Ours, Place},
+    timed,
+};
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use tokio::task::{JoinSet, LocalSet};
+
+/// A row: its name, its goal as a ratio, how it is found.
+type Row = (&'static str, f64, fn(&Bench) -> Result<Found, String>);
+
+const IN_FLIGHT: usize = 128;
+const WAITS: u64 = 1000;
+const WAIT: Duration = Duration::from_millis(50);
+
+const ROWS: &[Row] = &[
+    ("Rust -> Lua, inline / direct mlua", 4.0, |_| {
+        let handle = compare(ours::inline_function_calls(), bare::lua_call());
+        let found = compare(ours::inline_calls(1), bare::lua_call());
+        Ok(found.beside(format!("through a handle: {:.2}x, {:.0} ns", handle.ratio, handle.ours)))
+    }),
+    ("sync native from Lua / bare mlua", 1.5, |_| {
+        Ok(compare(ours::lua_script(Place::Workers(1), "", "add(s, 1)"), bare::lua_native()))
+    }),
+    ("sync native from JavaScript / bare rquickjs", 1.5, |_| {
+        Ok(compare(ours::js_script(Place::Workers(1), "add(s, 1)"), bare::js_native()))
+    }),
+    ("async native, inline / mlua's async native", 0.3, |_| async_native(Place::Inline)),
+    ("async native, on a worker / mlua's async native", 0.3, |_| async_native(Place::Workers(1))),
+    ("Lua -> Lua, one worker / direct mlua", 8.0, |_| {
+        Ok(compare(ours::lua_to("lua", 1), bare::lua_call()))
+    }),
+    ("Lua -> JS, one worker / direct mlua", 10.0, |_| {
+        Ok(compare(ours::lua_to("js", 1), bare::lua_call()))
+    }),
+    ("Lua -> Lua, two workers / by hand", 0.15, |_| {
+        Ok(compare(ours::lua_to("lua", 2), by_hand::two_threads()))
+    }),
+    ("Rust -> Lua, closed loop / by hand", 0.2, |_| {
+        Ok(compare(ours::asked(Place::Default, 1, 1), by_hand::asked(1, 1, Calls::Sync)))
+    }),
+    ("Rust -> Lua, closed loop / Mutex<Lua>", 2.0, |bench| bench.against("mutex", 1, 1)),
+    ("Rust -> Lua, 128 in flight, 1 context / by hand", 0.8, |_| in_flight(1)),
+    ("Rust -> Lua, 128 in flight, 10 contexts / by hand", 0.8, |_| in_flight(10)),
+    ("Rust -> Lua, 128 in flight, 1 context / kameo", 1.0, |bench| {
+        bench.against("kameo", 1, IN_FLIGHT)
+    }),
+    ("Rust -> Lua, 128 in flight, 10 contexts / kameo", 1.0, |bench| {
+        bench.against("kameo", 10, IN_FLIGHT)
+    }),
+    ("1,000 waits of 50 ms / bare tokio sleeps", 1.1, |_| {
+        Ok(compare(ours::waits(WAITS, WAIT), sleeps()))
+    }),
+    ("1,000 integers Lua -> Rust -> Lua / mlua's serde", 1.0, |_| {
+        let list = "list = {} for i = 1, 1000 do list[i] = i end";
+        let ours = ours::lua_script(Place::Workers(1), list, bare::LIST_CALL);
+        Ok(compare(ours, bare::lua_list(1000)))
+    }),
+    ("open and close, Lua / bare mlua", 1.3, |_| Ok(open("lua", bare::lua_open))),
+    ("open and close, JS / bare rquickjs", 1.3, |_| Ok(open("js", bare::js_open))),
+    ("idle, 1,000 contexts: share of a core", 0.01, |_| Ok(idle())),
+    ("64 callers, 10,000 contexts / 10 contexts", 1.5, |_| {
+        let side = |count| ours::asked(Place::Default, count, 64);
+        let found = compare(side(10_000), side(10));
+        let inline = compare(ours::inline_calls(10_000), ours::inline_calls(10));
+        let bare = compare(bare::lua_states(10_000), bare::lua_states(10));
+        let line = |what: &str, found: &Found| {
+            format!("{what}: {:.0} ns / {:.0} ns = {:.2}x", found.ours, found.theirs, found.ratio)
+        };
+        let found = found.beside(line("inline, one caller", &inline));
+        Ok(found.beside(line("bare mlua states, one caller", &bare)))
+    }),
+];
+
+/// What rows share.
+#[derive(Default)]
+struct Bench {
+    baselines: OnceCell<Result<Rc<RefCell<Baselines>>, String>>,
+}
+
+impl Bench {
+    /// Callers against a baseline of the other program.
+    fn against(
+        &self,
+        kind: &'static str,
+        contexts: usize,
+        callers: usize,
+    ) -> Result<Found, String> {
+        let start = || Baselines::start().map(|baselines| Rc::new(RefCell::new(baselines)));
+        let baselines = self.baselines.get_or_init(start).as_ref().map_err(Clone::clone)?;
+        let theirs = child::side(baselines, kind, contexts, callers);
+        Ok(compare(ours::asked(Place::Default, contexts, callers), theirs))
+    }
+}
+
+fn async_native(place: Place) -> Result<Found, String> {
+    let waking = compare(ours::lua_script(place, "", "again(s)"), bare::lua_async_native());
+    let found = compare(ours::lua_script(place, "", "once(s)"), bare::lua_async_native());
+    Ok(found.beside(format!("that wakes itself: {:.2}x, {:.0} ns", waking.ratio, waking.ours)))
+}
+
+fn in_flight(contexts: usize) -> Result<Found, String> {
+    let theirs = by_hand::asked(contexts, IN_FLIGHT, Calls::Async);
+    Ok(compare(ours::asked(Place::Default, contexts, IN_FLIGHT), theirs))
+}
+
+fn open(language: &'static str, bare: fn() -> Side) -> Found {
+    let worker = compare(ours::open(Place::Workers(1), language), bare());
+    let found = compare(ours::open(Place::Inline, language), bare());
+    found.beside(format!("on a worker: {:.2}x, {:.0} ns", worker.ratio, worker.ours))
+}
+
+/// Bare tokio tasks that wait as the calls do.
+fn sleeps() -> Side {
+    let (runtime, local) = (current_thread(), LocalSet::new());
+    Side::untimed(move |n| {
+        let all = || {
+            local.block_on(&runtime, async {
+                let mut tasks = JoinSet::new();
+                (0..WAITS).for_each(|_| drop(tasks.spawn_local(tokio::time::sleep(WAIT))));
+                tasks.join_all().await;
+            });
+        };
+        timed(|| (0..n).for_each(|_| all()))
+    })
+}
+
+/// Processor time of this process so far.
+fn processor_time() -> Duration {
+    // SAFETY: the system fills the struct, which holds numbers only.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    let of = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    of(usage.ru_utime) + of(usage.ru_stime)
+}
+
+/// What a process with 1,000 contexts that were called once takes of a core while nothing is asked.
+fn idle() -> Found {
+    let ours = Ours::new(Place::Default);
+    let contexts = ours.increments(1000);
+    ours.block_on(async {
+        for (index, context) in contexts.iter().enumerate() {
+            assert_eq!(context.call::<i64>(&format!("inc{index}"), (1,)).await.unwrap(), 2);
+        }
+    });
+    let (start, before) = (Instant::now(), processor_time());
+    std::thread::sleep(Duration::from_secs(6));
+    let (used, passed) =
+        ((processor_time() - before).as_nanos() as f64, start.elapsed().as_nanos());
+    let ratio = used / passed as f64;
+    Found { ratio, ours: used, theirs: passed as f64, latencies: Vec::new(), beside: Vec::new() }
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
+    let is_chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(*word));
+    let rows = ROWS.iter().filter(|(name, ..)| is_chosen(name));
+    if arguments.iter().any(|argument| argument == "--list") {
+        return rows.for_each(|(name, ..)| println!("{name}"));
+    }
+    println!(
+        "{:<52}{:>12}{:>12}{:>9}{:>7}{:>10}{:>10}",
+        "ours / baseline", "ours ns", "theirs ns", "ratio", "goal", "p50 us", "p99 us"
+    );
+    let (bench, start) = (Bench::default(), Instant::now());
+    let mut json = Vec::new();
+    for (name, goal, find) in rows {
+        let found = match find(&bench) {
+            Ok(found) => found,
+            Err(error) => {
+                println!("{name:<52} could not be measured: {error}");
+                continue;
+            }
+        };
+        let (p50, p99) = (found.percentile(50), found.percentile(99));
+        let verdict = if found.ratio <= *goal { "ok" } else { "over" };
+        println!(
+            "{name:<52}{:>12.1}{:>12.1}{:>9.3}{goal:>7}{p50:>10.2}{p99:>10.2} {verdict}",
+            found.ours, found.theirs, found.ratio
+        );
+        found.beside.iter().for_each(|line| println!("    {line}"));
+        json.push(serde_json::json!({
+            "row": name, "ratio": found.ratio, "goal": goal, "p99_us": p99,
+        }));
+    }
+    eprintln!("{:.0} s", start.elapsed().as_secs_f64());
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/summary.json");
+    std::fs::write(file, serde_json::to_string_pretty(&json).unwrap()).unwrap();
+}
