@@ -7,7 +7,7 @@
 //! on what else the machine does by a factor of five. p50 and p99 are of single calls of our side; where
 //! a script makes them, each is the mean of a batch of ten. Every answer is checked.
 
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
+#![allow(missing_docs, unsafe_code, clippy::unwrap_used, reason = "a bench")]
 
 mod measure;
 
@@ -16,8 +16,10 @@ use measure::{
     by_hand::{self, Calls},
     child::{self, Baselines},
     compare, current_thread,
+    loops::{Compared, LANGUAGES},
+    once,
     ours::{self, Ours, Place},
-    timed,
+    timed, yields,
 };
 use std::{
     cell::{OnceCell, RefCell},
@@ -37,7 +39,7 @@ const ROWS: &[Row] = &[
     ("Rust -> Lua, inline / direct mlua", 4.0, |_| {
         let handle = compare(ours::inline_function_calls(), bare::lua_call());
         let found = compare(ours::inline_calls(1), bare::lua_call());
-        Ok(found.beside(format!("through a handle: {:.2}x, {:.0} ns", handle.ratio, handle.ours)))
+        Ok(found.beside(line("through a handle", &handle)))
     }),
     ("sync native from Lua / bare mlua", 1.5, |_| {
         Ok(compare(ours::lua_script(Place::Workers(1), "", "add(s, 1)"), bare::lua_native()))
@@ -76,6 +78,8 @@ const ROWS: &[Row] = &[
         let ours = ours::lua_script(Place::Workers(1), list, bare::LIST_CALL);
         Ok(compare(ours, bare::lua_list(1000)))
     }),
+    ("tight loops under limits, Lua / bare mlua", 1.05, |_| Ok(tight_loops("Lua"))),
+    ("tight loops under limits, JS / bare rquickjs", 1.05, |_| Ok(tight_loops("JavaScript"))),
     ("open and close, Lua / bare mlua", 1.3, |_| Ok(open("lua", bare::lua_open))),
     ("open and close, JS / bare rquickjs", 1.3, |_| Ok(open("js", bare::js_open))),
     ("idle, 1,000 contexts: share of a core", 0.01, |_| Ok(idle())),
@@ -84,13 +88,15 @@ const ROWS: &[Row] = &[
         let found = compare(side(10_000), side(10));
         let inline = compare(ours::inline_calls(10_000), ours::inline_calls(10));
         let bare = compare(bare::lua_states(10_000), bare::lua_states(10));
-        let line = |what: &str, found: &Found| {
-            format!("{what}: {:.0} ns / {:.0} ns = {:.2}x", found.ours, found.theirs, found.ratio)
-        };
         let found = found.beside(line("inline, one caller", &inline));
         Ok(found.beside(line("bare mlua states, one caller", &bare)))
     }),
 ];
+
+/// A comparison beside that of a row.
+fn line(what: &str, Found { ours, theirs, ratio, .. }: &Found) -> String {
+    format!("{what}: {ours:.0} ns / {theirs:.0} ns = {ratio:.2}x")
+}
 
 /// What rows share.
 #[derive(Default)]
@@ -114,9 +120,10 @@ impl Bench {
 }
 
 fn async_native(place: Place) -> Result<Found, String> {
-    let waking = compare(ours::lua_script(place, "", "again(s)"), bare::lua_async_native());
-    let found = compare(ours::lua_script(place, "", "once(s)"), bare::lua_async_native());
-    Ok(found.beside(format!("that wakes itself: {:.2}x, {:.0} ns", waking.ratio, waking.ours)))
+    let (ours, theirs) = (ours::lua_script(place, "", "yields(s)"), bare::lua_async_native(yields));
+    let yielding = compare(ours, theirs);
+    let found = compare(ours::lua_script(place, "", "once(s)"), bare::lua_async_native(once));
+    Ok(found.beside(line("by tokio's yield_now, for both a pass through its driver", &yielding)))
 }
 
 fn in_flight(contexts: usize) -> Result<Found, String> {
@@ -124,10 +131,21 @@ fn in_flight(contexts: usize) -> Result<Found, String> {
     Ok(compare(ours::asked(Place::Default, contexts, IN_FLIGHT), theirs))
 }
 
+/// The loop in the middle of a language's, and the ratios of all.
+fn tight_loops(language: &str) -> Found {
+    let (.., loops) = LANGUAGES.iter().find(|(name, ..)| *name == language).unwrap();
+    let found = |both: Compared| (both.name, compare(both.limited, both.bare));
+    let mut all: Vec<_> = loops().into_iter().map(found).collect();
+    all.sort_by(|(_, one), (_, other)| one.ratio.total_cmp(&other.ratio));
+    let ratios = all.iter().map(|(name, found)| format!("{name} {:.3}x", found.ratio));
+    let ratios = ratios.collect::<Vec<_>>().join(", ");
+    all.swap_remove(all.len() / 2).1.beside(ratios)
+}
+
 fn open(language: &'static str, bare: fn() -> Side) -> Found {
     let worker = compare(ours::open(Place::Workers(1), language), bare());
     let found = compare(ours::open(Place::Inline, language), bare());
-    found.beside(format!("on a worker: {:.2}x, {:.0} ns", worker.ratio, worker.ours))
+    found.beside(line("on a worker", &worker))
 }
 
 /// Bare tokio tasks that wait as the calls do.

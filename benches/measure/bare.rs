@@ -2,8 +2,8 @@
 
 use super::{Side, current_thread, timed};
 use mlua::{Function, Lua, LuaSerdeExt};
-use std::{cell::Cell, time::Instant};
-use tokio::task::{LocalSet, yield_now};
+use std::{cell::Cell, future::Future, time::Instant};
+use tokio::task::LocalSet;
 
 pub const LUA_INC: &str = "return function(x) return x + 1 end";
 
@@ -73,24 +73,18 @@ pub fn lua_list(length: u64) -> Side {
 pub const LIST_CALL: &str =
     "(function() local t = through(list) return t[#list] - #t + 1 + s end)()";
 
-/// mlua's async native that a script calls, which waits for one turn of the executor.
-pub fn lua_async_native() -> Side {
+/// mlua's async native that a script calls, which waits as `waits` does.
+pub fn lua_async_native<F: Future<Output = i64> + 'static>(waits: fn() -> F) -> Side {
     let lua = Lua::new();
-    let once = |_, x: i64| async move {
-        yield_now().await;
-        Ok(x + 1)
-    };
-    lua.globals().set("once", lua.create_async_function(once).unwrap()).unwrap();
-    let calls: Function = lua.load(lua_loop("once(s)")).eval().unwrap();
+    let native = move |_, x: i64| async move { Ok(waits().await + x) };
+    lua.globals().set("native", lua.create_async_function(native).unwrap()).unwrap();
+    let calls: Function = lua.load(lua_loop("native(s)")).eval().unwrap();
     let (runtime, local) = (current_thread(), LocalSet::new());
     Side::untimed(move |n| {
         let _lua = &lua;
         let start = Instant::now();
-        let call = calls.call_async::<u64>(n);
-        assert_eq!(
-            local.block_on(&runtime, async { local.spawn_local(call).await }).unwrap().unwrap(),
-            n
-        );
+        let call = local.spawn_local(calls.call_async::<u64>(n));
+        assert_eq!(local.block_on(&runtime, call).unwrap().unwrap(), n);
         start.elapsed()
     })
 }

@@ -1,19 +1,30 @@
 //! What all benches share: both sides of a comparison, and how rounds of them are paired.
 
 // Every bench uses its own part of this.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used)]
 
 pub mod bare;
 pub mod by_hand;
 pub mod callers;
 pub mod child;
+pub mod loops;
 pub mod ours;
 
-use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    task::Poll,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::yield_now,
+};
 
-/// Pairs of rounds in a comparison.
+/// Pairs of rounds in a comparison, at most and at least; in between, time ends it.
 const PAIRS: usize = 31;
+const FEWEST_PAIRS: usize = 9;
+const COMPARISON: Duration = Duration::from_secs(3);
 /// How long a round takes, about: many times what the system gives a thread in one go.
 const ROUND: Duration = Duration::from_millis(40);
 
@@ -81,7 +92,11 @@ pub fn compare(mut ours: Side, mut theirs: Side) -> Found {
     let mut ours_once = || (ours.run)(calls.0).as_nanos() as f64 / calls.0 as f64;
     let mut theirs_once = || (theirs.run)(calls.1).as_nanos() as f64 / calls.1 as f64;
     let (mut pairs, mut latencies) = (Vec::new(), Vec::new());
+    let start = Instant::now();
     for pair in 0..PAIRS {
+        if pair >= FEWEST_PAIRS && start.elapsed() > COMPARISON {
+            break;
+        }
         pairs.push(match pair % 2 {
             0 => (ours_once(), theirs_once()),
             _ => {
@@ -95,6 +110,25 @@ pub fn compare(mut ours: Side, mut theirs: Side) -> Found {
     let ratio = median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
     let (ours, theirs) = pairs.into_iter().unzip();
     Found { ratio, ours: median(ours), theirs: median(theirs), latencies, beside: Vec::new() }
+}
+
+/// A future that wakes its own task and is there at its second poll: what an async native costs that
+/// suspends once, without what it waits for. It gives 1.
+pub fn once() -> impl Future<Output = i64> {
+    let mut was_polled = false;
+    poll_fn(move |context| {
+        if mem::replace(&mut was_polled, true) {
+            return Poll::Ready(1);
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// The same by tokio's own means, which makes the task wait until the runtime's driver was asked.
+pub async fn yields() -> i64 {
+    yield_now().await;
+    1
 }
 
 /// The time that `work` takes.

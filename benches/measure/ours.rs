@@ -3,19 +3,17 @@
 use super::{
     Side,
     callers::{self, Ask},
-    current_thread,
+    current_thread, once, yields,
 };
 use calog::{Broker, Builder, Context};
 use std::{
-    pin::Pin,
     rc::Rc,
     sync::{Arc, Mutex},
-    task::Poll,
     time::{Duration, Instant},
 };
 use tokio::{
     runtime::Runtime,
-    task::{JoinSet, LocalSet, yield_now},
+    task::{JoinSet, LocalSet},
 };
 
 /// Where contexts live.
@@ -43,9 +41,13 @@ const BATCH: u64 = 10;
 
 impl Ours {
     pub fn new(place: Place) -> Rc<Self> {
+        Self::with(place, |builder| builder)
+    }
+
+    pub fn with(place: Place, change: impl FnOnce(Builder) -> Builder) -> Rc<Self> {
         let (runtime, local) = (current_thread(), LocalSet::new());
         let laps = Arc::new(Mutex::new(Vec::new()));
-        let builder = natives(laps.clone());
+        let builder = change(natives(laps.clone()));
         let broker = match place {
             Place::Inline => builder.build_inline(&local),
             Place::Workers(count) => builder.workers(count).build(),
@@ -90,29 +92,8 @@ fn natives(laps: Arc<Mutex<Vec<Instant>>>) -> Builder {
         .native("add", |a: i64, b: i64| a + b)
         .native("through", |list: Vec<i64>| list)
         .native("lap", move || laps.lock().unwrap().push(Instant::now()))
-        .native_async("once", |x: i64| async move {
-            yield_now().await;
-            x + 1
-        })
-        .native_async("again", |x: i64| async move {
-            SelfWaking(false).await;
-            x + 1
-        })
-}
-
-/// Wakes its own task, once, without tokio.
-struct SelfWaking(bool);
-
-impl Future for SelfWaking {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
+        .native_async("once", |x: i64| async move { once().await + x })
+        .native_async("yields", |x: i64| async move { yields().await + x })
 }
 
 /// A loop of a script in Lua around `call`, which adds 1 to `s`, and the same in timed batches.
