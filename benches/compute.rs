@@ -6,25 +6,22 @@
 //! --ratios` prints only the ratios, each the median of several paired rounds. A word after it
 //! chooses the loops whose language or name contains it.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
+#![allow(missing_docs, reason = "a bench")]
 
 mod measure;
 
 use criterion::Criterion;
 use measure::{
-    compare,
+    Group, compare,
     loops::{Compared, LANGUAGES},
-    median,
+    median, run,
 };
 
 fn benches(criterion: &mut Criterion) {
     for (language, _, loops) in LANGUAGES {
-        for Compared { name, limited: mut ours, mut bare, .. } in loops() {
-            let mut group = criterion.benchmark_group(format!("{language}, {name}"));
-            group.sample_size(10);
-            group.bench_function("with limits", |b| b.iter_custom(|n| (ours.run)(n)));
-            group.bench_function("bare", |b| b.iter_custom(|n| (bare.run)(n)));
-            group.finish();
+        for Compared { name, limited, bare, .. } in loops() {
+            let mut group = Group::new(criterion, &format!("{language}, {name}"));
+            group.side("with limits", || limited).side("bare", || bare);
         }
     }
 }
@@ -56,7 +53,5 @@ fn main() {
         let words = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
         return ratios(&words.unwrap_or_default());
     }
-    let mut criterion = Criterion::default().configure_from_args();
-    benches(&mut criterion);
-    criterion.final_summary();
+    run(benches);
 }

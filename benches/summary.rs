@@ -38,25 +38,28 @@ const WAIT: Duration = Duration::from_millis(50);
 const ROWS: &[Row] = &[
     ("Rust -> Lua, inline / direct mlua", 4.0, |_| {
         let handle = compare(ours::inline_function_calls(), bare::lua_call());
-        let found = compare(ours::inline_calls(1), bare::lua_call());
+        let found = compare(ours::inline_calls("lua", 1), bare::lua_call());
         Ok(found.beside(line("through a handle", &handle)))
     }),
     ("sync native from Lua / bare mlua", 1.5, |_| {
-        Ok(compare(ours::lua_script(Place::Workers(1), "", "add(s, 1)"), bare::lua_native()))
+        Ok(compare(ours::script(Place::Workers(1), "lua", "", "add(s, 1)"), bare::lua_native()))
     }),
     ("sync native from JavaScript / bare rquickjs", 1.5, |_| {
-        Ok(compare(ours::js_script(Place::Workers(1), "add(s, 1)"), bare::js_native()))
+        Ok(compare(ours::script(Place::Workers(1), "js", "", "add(s, 1)"), bare::js_native()))
     }),
     ("async native, inline / mlua's async native", 0.3, |_| async_native(Place::Inline)),
     ("async native, on a worker / mlua's async native", 0.3, |_| async_native(Place::Workers(1))),
     ("Lua -> Lua, one worker / direct mlua", 8.0, |_| {
-        Ok(compare(ours::lua_to("lua", 1), bare::lua_call()))
+        Ok(compare(ours::pair("lua", "lua", 1), bare::lua_call()))
     }),
     ("Lua -> JS, one worker / direct mlua", 10.0, |_| {
-        Ok(compare(ours::lua_to("js", 1), bare::lua_call()))
+        Ok(compare(ours::pair("lua", "js", 1), bare::lua_call()))
+    }),
+    ("JS -> Lua, one worker / direct mlua", 13.0, |_| {
+        Ok(compare(ours::pair("js", "lua", 1), bare::lua_call()))
     }),
     ("Lua -> Lua, two workers / by hand", 0.15, |_| {
-        Ok(compare(ours::lua_to("lua", 2), by_hand::two_threads()))
+        Ok(compare(ours::pair("lua", "lua", 2), by_hand::two_threads()))
     }),
     ("Rust -> Lua, closed loop / by hand", 0.2, |_| {
         Ok(compare(ours::asked(Place::Default, 1, 1), by_hand::asked(1, 1, Calls::Sync)))
@@ -75,7 +78,7 @@ const ROWS: &[Row] = &[
     }),
     ("1,000 integers Lua -> Rust -> Lua / mlua's serde", 1.0, |_| {
         let list = "list = {} for i = 1, 1000 do list[i] = i end";
-        let ours = ours::lua_script(Place::Workers(1), list, bare::LIST_CALL);
+        let ours = ours::script(Place::Workers(1), "lua", list, bare::LIST_CALL);
         Ok(compare(ours, bare::lua_list(1000)))
     }),
     ("tight loops under limits, Lua / bare mlua", 1.05, |_| Ok(tight_loops("Lua"))),
@@ -86,7 +89,7 @@ const ROWS: &[Row] = &[
     ("64 callers, 10,000 contexts / 10 contexts", 1.5, |_| {
         let side = |count| ours::asked(Place::Default, count, 64);
         let found = compare(side(10_000), side(10));
-        let inline = compare(ours::inline_calls(10_000), ours::inline_calls(10));
+        let inline = compare(ours::inline_calls("lua", 10_000), ours::inline_calls("lua", 10));
         let bare = compare(bare::lua_states(10_000), bare::lua_states(10));
         let found = found.beside(line("inline, one caller", &inline));
         Ok(found.beside(line("bare mlua states, one caller", &bare)))
@@ -120,9 +123,10 @@ impl Bench {
 }
 
 fn async_native(place: Place) -> Result<Found, String> {
-    let (ours, theirs) = (ours::lua_script(place, "", "yields(s)"), bare::lua_async_native(yields));
+    let (ours, theirs) =
+        (ours::script(place, "lua", "", "yields(s)"), bare::lua_async_native(yields));
     let yielding = compare(ours, theirs);
-    let found = compare(ours::lua_script(place, "", "once(s)"), bare::lua_async_native(once));
+    let found = compare(ours::script(place, "lua", "", "once(s)"), bare::lua_async_native(once));
     Ok(found.beside(line("by tokio's yield_now, for both a pass through its driver", &yielding)))
 }
 
@@ -178,10 +182,10 @@ fn processor_time() -> Duration {
 /// What a process with 1,000 contexts that were called once takes of a core while nothing is asked.
 fn idle() -> Found {
     let ours = Ours::new(Place::Default);
-    let contexts = ours.increments(1000);
+    let contexts = ours.increments("lua", 1000);
     ours.block_on(async {
-        for (index, context) in contexts.iter().enumerate() {
-            assert_eq!(context.call::<i64>(&format!("inc{index}"), (1,)).await.unwrap(), 2);
+        for (context, name) in &contexts {
+            assert_eq!(context.call::<i64>(name, (1,)).await.unwrap(), 2);
         }
     });
     let (start, before) = (Instant::now(), processor_time());

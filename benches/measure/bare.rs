@@ -1,7 +1,9 @@
 //! The bare interpreters: mlua and rquickjs without anything around them.
 
 use super::{Side, current_thread, timed};
-use mlua::{Function, Lua, LuaSerdeExt};
+use mlua::{Function, Lua, LuaOptions, LuaSerdeExt, StdLib};
+use rquickjs::{FromJs, IntoJs};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{cell::Cell, future::Future, time::Instant};
 use tokio::task::LocalSet;
 
@@ -32,7 +34,7 @@ pub fn lua_native() -> Side {
 
 /// The same in JavaScript.
 pub fn js_native() -> Side {
-    let context = rquickjs::Context::full(&rquickjs::Runtime::new().unwrap()).unwrap();
+    let context = js();
     context.with(|ctx| {
         let add = rquickjs::Function::new(ctx.clone(), |a: f64, b: f64| a + b).unwrap();
         ctx.globals().set("add", add).unwrap();
@@ -45,6 +47,96 @@ pub fn js_native() -> Side {
         context.with(|ctx| {
             let calls: rquickjs::Function<'_> = ctx.globals().get("calls").unwrap();
             timed(|| assert_eq!(calls.call::<_, f64>((n as f64,)).unwrap(), n as f64))
+        })
+    })
+}
+
+/// A runtime with its full context.
+pub fn js() -> rquickjs::Context {
+    rquickjs::Context::full(&rquickjs::Runtime::new().unwrap()).unwrap()
+}
+
+/// A direct call of a JavaScript function from Rust.
+pub fn js_call() -> Side {
+    let context = js();
+    Side::untimed(move |n| {
+        context.with(|ctx| {
+            let inc: rquickjs::Function<'_> = ctx.eval("x => x + 1").unwrap();
+            timed(|| (0..n).for_each(|x| assert_eq!(inc.call::<_, u64>((x,)).unwrap(), x + 1)))
+        })
+    })
+}
+
+/// A native that calls the Lua function that it is given.
+pub fn lua_callbacks() -> Side {
+    let lua = Lua::new();
+    let apply = |_: &Lua, (f, x): (Function, i64)| f.call::<i64>(x);
+    lua.globals().set("apply", lua.create_function(apply).unwrap()).unwrap();
+    lua_script(lua, &format!("{} {}", super::ours::ADD_ONE, lua_loop("apply(add_one, s)")))
+}
+
+/// `call_async` of a Lua function on a `LocalSet`, with 16 Lua threads kept for it.
+pub fn lua_call_async() -> Side {
+    let lua = Lua::new_with(StdLib::ALL_SAFE, LuaOptions::new().thread_pool_size(16)).unwrap();
+    let inc: Function = lua.load(LUA_INC).eval().unwrap();
+    let (runtime, local) = (current_thread(), LocalSet::new());
+    Side::untimed(move |n| {
+        let _lua = &lua;
+        let start = Instant::now();
+        local.block_on(&runtime, async {
+            for x in 0..n as i64 {
+                assert_eq!(inc.call_async::<i64>(x).await.unwrap(), x + 1);
+            }
+        });
+        start.elapsed()
+    })
+}
+
+/// A value goes into Lua as the argument of a call, by mlua's serde.
+pub fn lua_into<T: Serialize + 'static>(value: T) -> Side {
+    let lua = Lua::new();
+    let take: Function = lua.load("return function(v) return 1 end").eval().unwrap();
+    Side::untimed(move |n| {
+        let once = || take.call::<i64>(lua.to_value(&value).unwrap()).unwrap();
+        timed(|| (0..n).for_each(|_| assert_eq!(once(), 1)))
+    })
+}
+
+/// A value comes out of Lua as the result of a call, by mlua's serde.
+pub fn lua_out_of<T: Serialize + DeserializeOwned + PartialEq + 'static>(value: T) -> Side {
+    let lua = Lua::new();
+    lua.globals().set("kept", lua.to_value(&value).unwrap()).unwrap();
+    let give: Function = lua.load("return function() return kept end").eval().unwrap();
+    Side::untimed(move |n| {
+        let once = || lua.from_value::<T>(give.call::<mlua::Value>(()).unwrap()).unwrap();
+        timed(|| (0..n).for_each(|_| assert!(once() == value)))
+    })
+}
+
+/// A value goes into JavaScript as the argument of a call, by rquickjs's conversions: it has no serde.
+pub fn js_into<T: for<'js> IntoJs<'js> + Clone + 'static>(value: T) -> Side {
+    let context = js();
+    Side::untimed(move |n| {
+        context.with(|ctx| {
+            let take: rquickjs::Function<'_> = ctx.eval("v => 1").unwrap();
+            let once = || take.call::<_, i64>((value.clone(),)).unwrap();
+            timed(|| (0..n).for_each(|_| assert_eq!(once(), 1)))
+        })
+    })
+}
+
+/// A value comes out of JavaScript as the result of a call, by rquickjs's conversions.
+pub fn js_out_of<T>(value: T) -> Side
+where
+    T: for<'js> IntoJs<'js> + for<'js> FromJs<'js> + Clone + PartialEq + 'static,
+{
+    let context = js();
+    Side::untimed(move |n| {
+        context.with(|ctx| {
+            ctx.globals().set("kept", value.clone()).unwrap();
+            let give: rquickjs::Function<'_> = ctx.eval("() => kept").unwrap();
+            let once = || give.call::<_, T>(()).unwrap();
+            timed(|| (0..n).for_each(|_| assert!(once() == value)))
         })
     })
 }
@@ -89,15 +181,16 @@ pub fn lua_async_native<F: Future<Output = i64> + 'static>(waits: fn() -> F) -> 
     })
 }
 
-/// Makes and drops Lua states with the libraries that calog's contexts have.
-pub fn lua_open() -> Side {
-    use mlua::StdLib;
+/// A Lua state with the libraries that calog's contexts have.
+pub fn lua() -> Lua {
     let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING;
     let libraries = libraries | StdLib::MATH | StdLib::UTF8 | StdLib::OS;
-    Side::untimed(move |n| {
-        let open = || drop(Lua::new_with(libraries, mlua::LuaOptions::new()).unwrap());
-        timed(|| (0..n).for_each(|_| open()))
-    })
+    Lua::new_with(libraries, LuaOptions::new()).unwrap()
+}
+
+/// Makes and drops Lua states.
+pub fn lua_open() -> Side {
+    Side::untimed(move |n| timed(|| (0..n).for_each(|_| drop(lua()))))
 }
 
 /// Makes and drops runtimes of JavaScript with their contexts.

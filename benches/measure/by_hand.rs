@@ -7,7 +7,11 @@ use super::{
     current_thread,
 };
 use mlua::{Function, Lua, LuaOptions, StdLib};
-use std::{sync::Arc, thread, time::Instant};
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Instant,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::{JoinSet, LocalSet},
@@ -19,6 +23,8 @@ pub enum Calls {
     Sync,
     /// `call_async`, with 16 Lua threads kept for it.
     Async,
+    /// Nothing but the hop: the thread adds 1 itself.
+    Bare,
 }
 
 type Request = (i64, oneshot::Sender<i64>);
@@ -47,6 +53,7 @@ async fn serve(mut requests: mpsc::UnboundedReceiver<Request>, setup: Setup, cal
         let answer = match calls {
             Calls::Sync => function.call(x),
             Calls::Async => function.call_async(x).await,
+            Calls::Bare => Ok(x + 1),
         };
         // Who asked may have gone.
         let _ = reply.send(answer.unwrap());
@@ -87,6 +94,68 @@ pub fn states(count: usize, calls: Calls) -> States {
 pub fn asked(contexts: usize, callers: usize, calls: Calls) -> Side {
     let (runtime, states) = (callers::runtime(), Arc::new(states(contexts, calls)));
     Side::untimed(move |n| callers::drive(&runtime, &states, contexts, callers, n).0)
+}
+
+/// A caller and a state's task on one thread.
+pub fn one_thread(calls: Calls) -> Side {
+    let (runtime, local) = (current_thread(), LocalSet::new());
+    let (sender, requests) = mpsc::unbounded_channel();
+    local.spawn_local(serve(requests, Box::new(inc), calls));
+    let states = States(vec![sender]);
+    Side::untimed(move |n| {
+        let start = Instant::now();
+        local.block_on(&runtime, async {
+            for x in 0..n as i64 {
+                assert_eq!(states.ask(0, x).await, x + 1);
+            }
+        });
+        start.elapsed()
+    })
+}
+
+/// Where a thread that waits finds its answer.
+#[derive(Default)]
+struct Slot {
+    answer: Mutex<Option<i64>>,
+    is_there: Condvar,
+}
+
+/// One thread for each state, asked through a channel of std by threads that wait at a condvar.
+pub fn thread_each(contexts: usize, callers: usize) -> Side {
+    let open = |_| {
+        let (sender, requests) = std::sync::mpsc::channel::<(i64, Arc<Slot>)>();
+        thread::spawn(move || {
+            let lua = Lua::new();
+            let inc = inc(&lua);
+            for (x, slot) in requests {
+                *slot.answer.lock().unwrap() = Some(inc.call(x).unwrap());
+                slot.is_there.notify_one();
+            }
+        });
+        sender
+    };
+    let states: Arc<Vec<_>> = Arc::new((0..contexts).map(open).collect());
+    Side::untimed(move |n| {
+        let caller = |index: usize| {
+            let share = n / callers as u64 + u64::from((index as u64) < n % callers as u64);
+            let states = states.clone();
+            move || {
+                let slot = Arc::new(Slot::default());
+                for round in 0..share as usize {
+                    let (x, state) =
+                        (round as i64, (index * contexts / callers + round) % contexts);
+                    states[state].send((x, slot.clone())).unwrap();
+                    let answer = slot.answer.lock().unwrap();
+                    let mut answer =
+                        slot.is_there.wait_while(answer, |answer| answer.is_none()).unwrap();
+                    assert_eq!(answer.take(), Some(x + 1));
+                }
+            }
+        };
+        let start = Instant::now();
+        thread::scope(|scope| (0..callers).for_each(|index| drop(scope.spawn(caller(index)))));
+        start.elapsed()
+    })
 }
 
 /// A script in one thread calls a function in another: an async native sends and waits.

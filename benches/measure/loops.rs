@@ -259,7 +259,7 @@ fn lua_loops() -> Vec<Compared> {
 
 fn js_loops() -> Vec<Compared> {
     let (ours, context) = context("js");
-    let bare = rquickjs::Context::full(&rquickjs::Runtime::new().unwrap()).unwrap();
+    let bare = super::bare::js();
     let both = |&(name, turns, code): &Loop| {
         let function = format!("(function(n) {{ 'use strict'; {code} }})");
         let text = format!("expose('{}', {function}); undefined", export(name));

@@ -1,7 +1,7 @@
 //! What all benches share: both sides of a comparison, and how rounds of them are paired.
 
 // Every bench uses its own part of this.
-#![allow(dead_code, unreachable_pub, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bare;
 pub mod by_hand;
@@ -9,7 +9,9 @@ pub mod callers;
 pub mod child;
 pub mod loops;
 pub mod ours;
+pub mod scripts;
 
+use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use std::{
     future::{Future, poll_fn},
     mem,
@@ -129,6 +131,35 @@ pub fn once() -> impl Future<Output = i64> {
 pub async fn yields() -> i64 {
     yield_now().await;
     1
+}
+
+/// A group of criterion's, whose sides are opened when they are chosen.
+pub struct Group<'a>(BenchmarkGroup<'a, WallTime>);
+
+impl<'a> Group<'a> {
+    pub fn new(criterion: &'a mut Criterion, name: &str) -> Self {
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(20).measurement_time(Duration::from_secs(2));
+        group.warm_up_time(Duration::from_millis(500));
+        Self(group)
+    }
+
+    pub fn side(&mut self, name: &str, open: impl FnOnce() -> Side) -> &mut Self {
+        let (mut open, mut side) = (Some(open), None);
+        self.0.bench_function(name, |bencher| {
+            let open = || open.take().expect("it is opened once")();
+            let side = side.get_or_insert_with(open);
+            bencher.iter_custom(|n| (side.run)(n));
+        });
+        self
+    }
+}
+
+/// The main function of a bench that criterion runs.
+pub fn run(benches: impl FnOnce(&mut Criterion)) {
+    let mut criterion = Criterion::default().configure_from_args();
+    benches(&mut criterion);
+    criterion.final_summary();
 }
 
 /// The time that `work` takes.

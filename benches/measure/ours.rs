@@ -3,9 +3,12 @@
 use super::{
     Side,
     callers::{self, Ask},
-    current_thread, once, yields,
+    current_thread, once,
+    scripts::{self, BATCH},
+    yields,
 };
-use calog::{Broker, Builder, Context};
+use calog::{Broker, Builder, Context, FromValue, Function, IntoValue, Serde};
+use serde::Serialize;
 use std::{
     rc::Rc,
     sync::{Arc, Mutex},
@@ -35,9 +38,6 @@ pub struct Ours {
     /// When a script said `lap()`.
     laps: Arc<Mutex<Vec<Instant>>>,
 }
-
-/// Calls that a script makes from one `lap()` to the next.
-const BATCH: u64 = 10;
 
 impl Ours {
     pub fn new(place: Place) -> Rc<Self> {
@@ -69,23 +69,21 @@ impl Ours {
         })
     }
 
-    /// Contexts of Lua on the workers in turn, each of which exports `inc`.
-    pub fn increments(&self, count: usize) -> Vec<Context> {
+    /// Contexts on the workers in turn, each with the name of the function that it exports, which adds
+    /// 1. Exports belong to one context each, so each needs a name of its own.
+    pub fn increments(&self, language: &str, count: usize) -> Vec<(Context, String)> {
         self.block_on(async {
             let mut contexts = Vec::new();
-            for _ in 0..count {
-                let context = self.broker.open("lua").await.unwrap();
-                // Exports belong to one context each, so each needs a name of its own.
-                let name = format!("inc{}", contexts.len());
-                context.eval::<()>(&format!("expose('{name}', {LUA_INC})")).await.unwrap();
-                contexts.push(context);
+            for index in 0..count {
+                let (context, name) =
+                    (self.broker.open(language).await.unwrap(), format!("inc{index}"));
+                context.eval::<()>(&scripts::inc(language, &name)).await.unwrap();
+                contexts.push((context, name));
             }
             contexts
         })
     }
 }
-
-const LUA_INC: &str = "function(x) return x + 1 end";
 
 fn natives(laps: Arc<Mutex<Vec<Instant>>>) -> Builder {
     Broker::builder()
@@ -94,28 +92,14 @@ fn natives(laps: Arc<Mutex<Vec<Instant>>>) -> Builder {
         .native("lap", move || laps.lock().unwrap().push(Instant::now()))
         .native_async("once", |x: i64| async move { once().await + x })
         .native_async("yields", |x: i64| async move { yields().await + x })
-}
-
-/// A loop of a script in Lua around `call`, which adds 1 to `s`, and the same in timed batches.
-fn lua_loops(call: &str) -> String {
-    format!(
-        "expose('calls', function(n) local s = 0 for _ = 1, n do s = {call} end return s end)
-        expose('laps', function(n) local s = 0
-            for _ = 1, n do lap() for _ = 1, {BATCH} do s = {call} end end lap() return s end)"
-    )
-}
-
-/// The same in JavaScript.
-fn js_loops(call: &str) -> String {
-    format!(
-        "expose('calls', n => {{ let s = 0; for (let i = 0; i < n; i++) s = {call}; return s }})
-        expose('laps', n => {{ let s = 0; for (let i = 0; i < n; i++) {{ lap()
-            for (let k = 0; k < {BATCH}; k++) s = {call} }} lap(); return s }}); undefined"
-    )
+        .native_async(
+            "apply_native",
+            |f: Function, x: i64| async move { f.call::<i64>((x,)).await },
+        )
 }
 
 /// The loops of a context.
-fn script(ours: Rc<Ours>, context: Context) -> Side {
+fn loops(ours: Rc<Ours>, context: Context) -> Side {
     let (timed, timed_context) = (ours.clone(), context.clone());
     Side {
         run: Box::new(move |n| {
@@ -136,42 +120,46 @@ fn script(ours: Rc<Ours>, context: Context) -> Side {
     }
 }
 
-/// A Lua script calls `call`, where nothing but the natives is needed.
-pub fn lua_script(place: Place, prelude: &str, call: &str) -> Side {
+/// A script calls `call`, where nothing but the natives is needed.
+pub fn script(place: Place, language: &str, prelude: &str, call: &str) -> Side {
     let ours = Ours::new(place);
-    let context = ours.open("lua", 0, &format!("{prelude} {}", lua_loops(call)));
-    script(ours, context)
+    let context = ours.open(language, 0, &format!("{prelude}\n{}", scripts::loops(language, call)));
+    loops(ours, context)
 }
 
-/// The same in JavaScript.
-pub fn js_script(place: Place, call: &str) -> Side {
-    let ours = Ours::new(place);
-    let context = ours.open("js", 0, &js_loops(call));
-    script(ours, context)
-}
-
-/// A Lua script calls a function that a context of `language` exports: on worker 0 as itself, or on the
-/// last one of several.
-pub fn lua_to(language: &str, workers: usize) -> Side {
+/// A script calls a function that a context of another language exports: on worker 0 as itself, or on
+/// the last one of several.
+pub fn pair(from: &str, to: &str, workers: usize) -> Side {
     let ours = Ours::new(Place::Workers(workers));
-    let expose = match language {
-        "js" => "expose('inc', x => x + 1); undefined".to_string(),
-        _ => format!("expose('inc', {LUA_INC})"),
-    };
-    ours.open(language, workers - 1, &expose);
-    let context = ours.open("lua", 0, &lua_loops("inc(s)"));
-    script(ours, context)
+    ours.open(to, workers - 1, &scripts::inc(to, "inc"));
+    let context = ours.open(from, 0, &scripts::loops(from, "inc(s)"));
+    loops(ours, context)
 }
+
+/// A script hands a function to one in another context, which calls it: two calls each time.
+pub fn callbacks(workers: usize) -> Side {
+    let ours = Ours::new(Place::Workers(workers));
+    ours.open("lua", workers - 1, "expose('apply', function(f, x) return f(x) end)");
+    let text = format!("{ADD_ONE} {}", scripts::loops("lua", "apply(add_one, s)"));
+    let context = ours.open("lua", 0, &text);
+    loops(ours, context)
+}
+
+/// The same with a native in Rust.
+pub fn native_callbacks() -> Side {
+    script(Place::Workers(1), "lua", ADD_ONE, "apply_native(add_one, s)")
+}
+
+pub const ADD_ONE: &str = "local function add_one(x) return x + 1 end";
 
 /// Calls from Rust on the contexts' own thread, one after the other.
-pub fn inline_calls(contexts: usize) -> Side {
+pub fn inline_calls(language: &str, contexts: usize) -> Side {
     let ours = Ours::new(Place::Inline);
-    let contexts: Vec<_> = ours.increments(contexts);
-    let names: Vec<_> = (0..contexts.len()).map(|index| format!("inc{index}")).collect();
+    let contexts = ours.increments(language, contexts);
     let calls = Rc::new(async move |n: u64, each: &mut dyn FnMut()| {
         for x in 0..n {
-            let index = x as usize % contexts.len();
-            assert_eq!(contexts[index].call::<u64>(&names[index], (x,)).await.unwrap(), x + 1);
+            let (context, name) = &contexts[x as usize % contexts.len()];
+            assert_eq!(context.call::<u64>(name, (x,)).await.unwrap(), x + 1);
             each();
         }
     });
@@ -198,7 +186,8 @@ pub fn inline_calls(contexts: usize) -> Side {
 /// The same through a handle of the function.
 pub fn inline_function_calls() -> Side {
     let ours = Ours::new(Place::Inline);
-    let inc = ours.increments(1)[0].function("inc0").unwrap();
+    let (context, name) = &ours.increments("lua", 1)[0];
+    let inc = context.function(name).unwrap();
     Side::untimed(move |n| {
         let start = Instant::now();
         ours.block_on(async {
@@ -223,9 +212,7 @@ impl Ask for Increments {
 /// So many callers, tasks of a multi-thread runtime, ask contexts.
 pub fn asked(place: Place, count: usize, callers: usize) -> Side {
     let ours = Ours::new(place);
-    let contexts = ours.increments(count).into_iter().enumerate();
-    let contexts = contexts.map(|(index, context)| (context, format!("inc{index}"))).collect();
-    let asked = Arc::new(Increments(contexts));
+    let asked = Arc::new(Increments(ours.increments("lua", count)));
     let runtime = Rc::new(callers::runtime());
     let (asked_again, runtime_again) = (asked.clone(), runtime.clone());
     Side {
@@ -295,4 +282,43 @@ pub fn open(place: Place, language: &'static str) -> Side {
             })
         }),
     }
+}
+
+/// A value goes into a context as the argument of a call.
+pub fn into<T, V>(language: &str, value: T, convert: fn(&T) -> V) -> Side
+where
+    T: 'static,
+    V: IntoValue + 'static,
+{
+    let ours = Ours::new(Place::Inline);
+    let context = ours.open(language, 0, scripts::keeper(language));
+    Side::untimed(move |n| {
+        let start = Instant::now();
+        ours.block_on(async {
+            for _ in 0..n {
+                assert_eq!(context.call::<i64>("take", (convert(&value),)).await.unwrap(), 1);
+            }
+        });
+        start.elapsed()
+    })
+}
+
+/// A value comes out of a context as the result of a call.
+pub fn out_of<T, V>(language: &str, value: T, convert: fn(V) -> T) -> Side
+where
+    T: Serialize + PartialEq + 'static,
+    V: FromValue + 'static,
+{
+    let ours = Ours::new(Place::Inline);
+    let context = ours.open(language, 0, scripts::keeper(language));
+    ours.block_on(context.call::<()>("keep", (Serde(&value),))).unwrap();
+    Side::untimed(move |n| {
+        let start = Instant::now();
+        ours.block_on(async {
+            for _ in 0..n {
+                assert!(convert(context.call::<V>("give", ()).await.unwrap()) == value);
+            }
+        });
+        start.elapsed()
+    })
 }
