@@ -587,10 +587,13 @@ async fn names_are_found_when_they_are_used() {
         ",,,"
     );
     assert_eq!(text(&user, "globalThis[Symbol('id')]").await, "undefined");
-    // An export that has gone is gone for those who knew it.
+    // An export that has gone is gone for those who knew it, but what a script has put there stays.
     eval::<()>(&user, "globalThis.kept = late.greet; null").await;
+    eval::<()>(&owner, "expose('taken', () => 'export')").await;
+    let take = "taken(); Object.getPrototypeOf(globalThis).taken = () => 'mine'; null";
+    eval::<()>(&user, take).await;
     within(owner.close()).await;
-    assert_eq!(text(&user, "[typeof late, probe()]").await, "undefined,undefined");
+    assert_eq!(text(&user, "[typeof late, probe(), taken()]").await, "undefined,undefined,mine");
     assert_eq!(thrown(&user, "greet()").await, "ReferenceError");
     assert_eq!(thrown(&user, "kept('x')").await, "not_found");
     // Somebody else may take the name, also another language.

@@ -97,6 +97,20 @@ impl Nest {
 impl State {
     /// May call `id` enter now? If not, `waker` is woken when it may.
     fn admits(&self, id: u64, admission: Admission, waker: &Waker) -> bool {
+        // Nearly always nobody else is there.
+        let is_free = !self.kept.get() && !self.reserved.get() && self.is_unwanted();
+        if is_free && (admission != Admission::Root || self.inside.borrow().is_empty()) {
+            return true;
+        }
+        self.admits_in_order(id, admission, waker)
+    }
+
+    /// Does nobody wait to enter?
+    fn is_unwanted(&self) -> bool {
+        self.waiting.borrow().is_empty() && self.roots.borrow().is_empty()
+    }
+
+    fn admits_in_order(&self, id: u64, admission: Admission, waker: &Waker) -> bool {
         let (is_root, is_first) = (admission == Admission::Root, admission == Admission::First);
         let mut waiting = self.waiting.borrow_mut();
         let key = (!is_first, id);
@@ -151,7 +165,15 @@ impl State {
     /// The innermost has ended: ends those below it whose calls were dropped meanwhile, then lets
     /// the next one go on.
     fn leave(&self) {
-        self.inside.borrow_mut().pop();
+        let is_empty = {
+            let mut inside = self.inside.borrow_mut();
+            inside.pop();
+            inside.is_empty()
+        };
+        if is_empty && self.is_unwanted() {
+            self.kept.set(false);
+            return;
+        }
         self.keep(false);
         // The clock that this asks is a system call away.
         if self.inside.borrow().last().is_some_and(|inside| inside.dropped.is_some()) {

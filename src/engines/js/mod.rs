@@ -49,13 +49,13 @@ struct Instance {
 impl Instance {
     fn start(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
         let chain = Chain::current().unwrap_or_else(|| self.state.scope().root());
-        Box::pin(work::call(self.state.clone(), chain, job))
+        work::call(&self.state, chain, job)
     }
 }
 
 impl Interpreter for Instance {
     fn load(self: Rc<Self>, source: Source) -> LocalBoxFuture<'static, Result<Value>> {
-        self.start(Job::Load(source))
+        self.start(Job::Load(Box::new(source)))
     }
 
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>> {

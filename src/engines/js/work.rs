@@ -10,13 +10,18 @@ use crate::{
     fiber::{self, Admission, Operation},
     value::Value,
 };
+use futures::future::LocalBoxFuture;
 use std::{
     future::{Future, poll_fn},
+    pin::Pin,
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until},
+};
 use tracing::Instrument;
 
 /// How long a promise job may compute on when one of the calls that it may be of is over, and
@@ -58,33 +63,68 @@ impl Drop for Lost {
 }
 
 /// A call from its begin to its answer.
-pub(super) async fn call(state: Rc<State>, chain: Chain, job: Job) -> Result<Value> {
+pub(super) fn call(
+    state: &Rc<State>,
+    chain: Chain,
+    job: Job,
+) -> LocalBoxFuture<'static, Result<Value>> {
     let owner = Rc::new(Owner::new(chain));
-    // Declared first, dropped last: the script is unwound before what it has begun.
-    let _cut = CutOnDrop(state.clone(), owner.clone());
     let admission = if chain.depth == 0 { Admission::Root } else { Admission::Nested };
-    let entry = {
-        let (inside, owner) = (state.clone(), owner.clone());
-        // In the span of the call, whose future this is.
-        state.nest().enter(admission, move || inside.run(job, owner))
+    let (inside, inner) = (state.clone(), owner.clone());
+    // In the span of the call, whose future this is.
+    let entry = state.nest().enter(admission, move || inside.run(job, inner));
+    Box::pin(Calling { entry, promise: None, cut: CutOnDrop(state.clone(), owner) })
+}
+
+/// A call as a future. Most calls are one entry, and so this is written out: as an async function,
+/// it was moved from place to place before it ran.
+struct Calling<E> {
+    entry: E,
+    /// The answer, once the script has returned a promise.
+    promise: Option<LocalBoxFuture<'static, Result<Value>>>,
+    /// Declared last, dropped last: the script is unwound before what it has begun.
+    cut: CutOnDrop,
+}
+
+impl<E: Future<Output = Result<Ran>> + Unpin> Future for Calling<E> {
+    type Output = Result<Value>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Value>> {
+        let this = &mut *self;
+        let result = loop {
+            if let Some(promise) = &mut this.promise {
+                break ready!(promise.as_mut().poll(cx));
+            }
+            match ready!(Pin::new(&mut this.entry).poll(cx)) {
+                Ok(Ran::Promise(outcome)) => {
+                    let CutOnDrop(state, owner) = &this.cut;
+                    let answer = answer_of_promise(state.clone(), owner.clone(), outcome);
+                    this.promise = Some(Box::pin(answer));
+                }
+                Ok(Ran::Value(value)) => break Ok(value),
+                Err(error) => break Err(error),
+            }
+        };
+        this.cut.1.end();
+        Poll::Ready(result)
+    }
+}
+
+/// The answer of a call whose script has returned a promise.
+async fn answer_of_promise(
+    state: Rc<State>,
+    owner: Rc<Owner>,
+    outcome: oneshot::Receiver<Result<Value>>,
+) -> Result<Value> {
+    // Until it is answered, what the call does is in its promise.
+    let mut lost = Lost(Some(state));
+    let answer = tokio::select! {
+        biased;
+        reason = owner.when_failed() => Err(reason),
+        outcome = outcome => outcome.unwrap_or_else(|_| Err(super::ffi::never_settles())),
     };
-    let result = match entry.await {
-        Ok(Ran::Value(value)) => Ok(value),
-        Ok(Ran::Promise(outcome)) => {
-            // Until it is answered, what the call does is in its promise.
-            let mut lost = Lost(Some(state.clone()));
-            let answer = tokio::select! {
-                biased;
-                reason = owner.when_failed() => Err(reason),
-                outcome = outcome => outcome.unwrap_or_else(|_| Err(super::ffi::never_settles())),
-            };
-            lost.0 = None;
-            answer
-        }
-        Err(error) => Err(error),
-    };
-    owner.end();
-    result
+    lost.0 = None;
+    answer
 }
 
 /// Settles promise `id` of the running call with what `operation` ends with.

@@ -9,7 +9,7 @@
 //! up at every 10,000th branch.
 
 use super::{
-    Call, repair_stack,
+    Call, lookup, repair_stack,
     value::{Js, Outcome},
     with_call,
 };
@@ -188,19 +188,21 @@ unsafe extern "C" fn interrupt(runtime: *mut JSRuntime, counter: *mut c_void) ->
     }
     let goes_on = fiber::checkpoint();
     repair_stack(runtime);
+    with_call(|call| lookup::refresh(call.state));
     Counter(counter.cast()).hurry_if_dying();
     (!goes_on).into()
 }
 
 /// Does the runtime hold more than its limit, also when what nothing refers to is freed? The running
 /// script is ended then.
-fn exceeds_memory(call: &Call, runtime: *mut JSRuntime) -> bool {
-    if !call.meter.is_over() {
+fn exceeds_memory(call: &Call<'_>, runtime: *mut JSRuntime) -> bool {
+    let meter = &call.state.quick.meter;
+    if !meter.is_over() {
         return false;
     }
     // SAFETY: the runtime polls between two steps of a script, where it collects by itself as well.
     unsafe { JS_RunGC(runtime) };
-    call.meter.is_over()
+    meter.is_over()
 }
 
 /// The handler of the experiment.

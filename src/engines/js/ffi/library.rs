@@ -166,26 +166,9 @@ fn own_length(js: Js, object: JSValue) -> Option<i64> {
         return None;
     }
     let name = js.atom("length").ok()?;
-    // SAFETY: zeroed, a descriptor holds no reference. What the call fills in is ours to free.
-    unsafe {
-        let mut found: JSPropertyDescriptor = mem::zeroed();
-        match JS_GetOwnProperty(js.0, &raw mut found, object, name.raw()) {
-            1 => {
-                let plain = found.flags & JS_PROP_GETSET.cast_signed() == 0;
-                let is_number = plain && tag(found.value) == JS_TAG_INT;
-                let length = is_number.then(|| JS_VALUE_GET_INT(found.value).into());
-                JS_FreeValue(js.0, found.value);
-                JS_FreeValue(js.0, found.getter);
-                JS_FreeValue(js.0, found.setter);
-                length
-            }
-            0 => None,
-            _ => {
-                drop(js.catch());
-                None
-            }
-        }
-    }
+    let length = js.own_value(object, &name)?;
+    // SAFETY: reads the field of a plain value that its tag names.
+    (length.tag() == JS_TAG_INT).then(|| unsafe { JS_VALUE_GET_INT(length.raw()) }.into())
 }
 
 fn prototype(js: Js, object: &Val) -> Outcome<Val> {

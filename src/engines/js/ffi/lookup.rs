@@ -17,20 +17,22 @@ use crate::{
 };
 use rquickjs_sys::*;
 use std::{
-    collections::HashMap,
+    cell::{Cell, RefCell},
     ffi::{CString, c_int},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 
-/// Functions for the exports of others.
+/// What was found for exports of others, which holds while no export changes. It is among the
+/// properties of the object that was asked, where QuickJS finds it by itself, until then.
 #[derive(Default)]
 pub(super) struct Exports {
-    /// When they were looked up: they hold while no export changes.
-    epoch: u64,
-    /// By the number of the object that was asked and the name. Holding the atom keeps it taken.
-    found: HashMap<(u64, JSAtom), (Atom, Val)>,
+    epoch: Cell<u64>,
+    found: RefCell<Vec<Found>>,
 }
+
+/// An object of names, the name of its property, and what that was made to be.
+struct Found(Val, Atom, Val);
 
 /// The table of an exotic class. Its functions are all there is, so it may be shared.
 struct Methods(JSClassExoticMethods);
@@ -52,13 +54,8 @@ pub(super) fn methods() -> *mut JSClassExoticMethods {
     (&raw const METHODS.0).cast_mut()
 }
 
-/// What an object of names stands for.
-struct Names {
-    /// What its members' names begin with (`net.`).
-    prefix: String,
-    /// Tells such objects apart.
-    number: u64,
-}
+/// What an object of names stands for: what its members' names begin with (`net.`).
+struct Names(String);
 
 pub(super) unsafe extern "C" fn finalize(_: *mut JSRuntime, value: JSValue) {
     let mut class = 0;
@@ -73,8 +70,7 @@ pub(super) unsafe extern "C" fn finalize(_: *mut JSRuntime, value: JSValue) {
 
 /// An object whose members are what the names beginning with `prefix` stand for.
 fn object_of_names(state: &State, prefix: String) -> Outcome<Val> {
-    let (class, number) = (state.classes.names, state.number());
-    let names = Names { prefix, number };
+    let (class, names) = (state.classes.names, Names(prefix));
     // SAFETY: the context lives. The box goes over to the object, whose finaliser frees it. The
     // prototype of the class is null, so that members are found here or not at all.
     unsafe {
@@ -144,22 +140,8 @@ const PLAIN_FLAGS: c_int = JS_PROP_C_W_E.cast_signed();
 fn find(state: &State, object: JSValue, name: &Atom) -> Outcome<Option<Val>> {
     // SAFETY: only `object_of_names` makes objects of the class, and what is in it lives with its object.
     let names = unsafe { JS_GetOpaque(object, state.classes.names).cast::<Names>().as_ref() };
-    let Some(Names { prefix, number: place }) = names else { return Ok(None) };
-    let epoch = state.scope().epoch();
-    let outdated = {
-        let mut exports = state.exports.borrow_mut();
-        if exports.epoch == epoch {
-            if let Some((_, function)) = exports.found.get(&(*place, name.raw())) {
-                return Ok(Some(function.clone()));
-            }
-            None
-        } else {
-            exports.epoch = epoch;
-            Some(std::mem::take(&mut exports.found))
-        }
-    };
-    // Not under the borrow: what it frees may run finalisers.
-    drop(outdated);
+    let Some(Names(prefix)) = names else { return Ok(None) };
+    refresh(state);
     let value = name.to_value()?;
     if !value.is_string() {
         return Ok(None);
@@ -175,8 +157,8 @@ fn find(state: &State, object: JSValue, name: &Atom) -> Outcome<Option<Val>> {
         return Ok(Some(part));
     }
     let full = format!("{prefix}{word}");
-    // What is the host's cannot change: it becomes a property of its own. What is of exports is
-    // remembered until any export changes.
+    // What is found becomes a property of its own. What is the host's cannot change, what is of
+    // exports is taken back when any export changes.
     let (found, fixed) = match state.scope().resolve(&full) {
         None => return Ok(None),
         Some(Resolved::Native(native)) => {
@@ -189,13 +171,38 @@ fn find(state: &State, object: JSValue, name: &Atom) -> Outcome<Option<Val>> {
         Some(Resolved::Namespace { fixed }) => (object_of_names(state, format!("{full}."))?, fixed),
         Some(Resolved::Data(value)) => return push::push_checked(state, &value).map(Some),
     };
-    if fixed {
-        state.js.define(&object, name, found.clone(), HIDDEN)?;
-    } else {
-        let entry = (name.clone(), found.clone());
-        state.exports.borrow_mut().found.insert((*place, name.raw()), entry);
+    let is_defined = state.js.define(&object, name, found.clone(), HIDDEN)?;
+    if is_defined && !fixed {
+        state.exports.found.borrow_mut().push(Found(object, name.clone(), found.clone()));
     }
     Ok(Some(found))
+}
+
+/// Forgets what exports stood for, if any has changed since it was found. Scripts cannot tell when
+/// that was before they are told, so it is enough to ask wherever something comes in from outside.
+#[inline]
+pub(super) fn refresh(state: &State) {
+    let epoch = state.scope().epoch();
+    if state.exports.epoch.replace(epoch) != epoch {
+        forget(state);
+    }
+}
+
+#[cold]
+fn forget(state: &State) {
+    let js = state.js;
+    let all = state.exports.found.take();
+    for Found(object, name, function) in &all {
+        // What a script has put into the place is the script's.
+        let own = js.own_value(object.raw(), name);
+        if own.is_some_and(|own| own.is_object() && own.address() == function.address()) {
+            // SAFETY: both live through the call. It is an ordinary property, so nothing runs.
+            let done = unsafe { JS_DeleteProperty(js.0, object.raw(), name.raw(), 0) };
+            if done < 0 {
+                drop(js.catch());
+            }
+        }
+    }
 }
 
 /// A part of the library, which is made when it is first used.

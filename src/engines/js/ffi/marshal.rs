@@ -47,7 +47,7 @@ pub(super) fn read_within(bytes_left: &mut usize, state: &State, value: JSValue)
 
 /// A value that needs no more than a look.
 #[inline]
-fn scalar(value: JSValue) -> Option<Value> {
+pub(super) fn scalar(value: JSValue) -> Option<Value> {
     // SAFETY: each reads the field of a plain value that its tag names.
     unsafe {
         Some(match tag(value) {

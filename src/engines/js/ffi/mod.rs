@@ -90,8 +90,7 @@ pub(super) struct State {
     rejected: RefCell<Vec<promise::Rejected>>,
     /// Numbers handles, promises and timers.
     next: Cell<u64>,
-    /// Functions for the exports of others, by name; they hold while no export changes.
-    exports: RefCell<lookup::Exports>,
+    exports: lookup::Exports,
     jobs: RefCell<jobs::Jobs>,
     collections: Cell<jobs::Collections>,
     /// Whose call made a promise that is not fulfilled yet, by its address.
@@ -104,7 +103,7 @@ pub(super) struct State {
     loading: Cell<usize>,
     /// A task that runs promise jobs is under way, and does not wait inside of one.
     pumping: Cell<bool>,
-    /// The bottom of every call.
+    /// The bottom of a call that stands on others.
     base: Val,
     /// What reads the trace of an error.
     trace_of: Val,
@@ -153,13 +152,13 @@ impl Drop for Quick {
 }
 
 /// A call while it runs: on its fiber's stack, known to the code on the fiber by the fiber's tag.
-struct Call {
+struct Call<'a> {
+    state: &'a State,
     owner: Rc<Owner>,
     /// It runs promise jobs.
     is_pump: bool,
     /// It is in the middle of an import, or of a script's top level.
     loads: Cell<bool>,
-    meter: Rc<Meter>,
     /// The script was ended beyond catching, since it holds too much memory. QuickJS does not always
     /// tell: a module that is ended keeps its promise pending.
     ended: Cell<bool>,
@@ -168,11 +167,11 @@ struct Call {
 }
 
 /// Runs `f` with the call of the running fiber.
-fn with_call<R>(f: impl FnOnce(&Call) -> R) -> Option<R> {
+fn with_call<R>(f: impl FnOnce(&Call<'_>) -> R) -> Option<R> {
     fiber::with_current(|control| {
-        let call = control.tag.get().cast::<Call>();
-        // SAFETY: the tag is null or was set by `State::on_fiber` to its own local, which lives
-        // until the call has ended; it clears the tag before that.
+        let call = control.tag.get().cast::<Call<'_>>();
+        // SAFETY: the tag is null or was set by `State::run` to its own local, which lives until
+        // the call has ended; it clears the tag before that.
         (!call.is_null()).then(|| f(unsafe { &*call }))
     })?
 }
@@ -229,7 +228,7 @@ impl State {
             pending_bytes: Cell::new(0),
             rejected: RefCell::default(),
             next: Cell::new(0),
-            exports: RefCell::default(),
+            exports: lookup::Exports::default(),
             jobs: RefCell::default(),
             collections: Cell::default(),
             makers: RefCell::default(),

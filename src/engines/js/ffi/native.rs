@@ -1,7 +1,7 @@
 //! Functions that calog gives to JavaScript: natives, exports, function values, builtins.
 
 use super::{
-    Classes, State, failure, guarded, marshal, out_of_memory, promise, push,
+    Classes, State, failure, guarded, lookup, marshal, out_of_memory, promise, push,
     value::{HIDDEN, Js, Outcome, Thrown, Val},
 };
 use crate::{
@@ -107,12 +107,13 @@ fn invoke(state: &State, target: &Target, args: &[JSValue]) -> Outcome<Val> {
 }
 
 /// What QuickJS does only every 10,000 calls, which may take long: ends a call that is to end, and a
-/// slice that is over.
+/// slice that is over. Exports may have changed meanwhile.
 fn look_up(state: &State) -> Outcome<()> {
     if fiber::expired() && !fiber::dying() {
         fiber::yield_now();
         state.repair_stack();
     }
+    lookup::refresh(state);
     if must_end() { Err(failure::throw_end(state)) } else { Ok(()) }
 }
 
@@ -273,7 +274,7 @@ pub(super) fn register(js: Js) -> Result<Classes> {
     };
     let native = class(c"Function", Some(finalize), Some(call), ptr::null_mut())?;
     let error = class(c"calog.error", Some(failure::finalize), None, ptr::null_mut())?;
-    let (finalize, methods) = (Some(super::lookup::finalize as _), super::lookup::methods());
+    let (finalize, methods) = (Some(lookup::finalize as _), lookup::methods());
     let names = class(c"calog.names", finalize, None, methods)?;
     let classes = Classes { native, error, names };
     let prototype = || -> Outcome<()> {

@@ -67,9 +67,14 @@ fn names_a_field(key: &Key) -> bool {
     }
 }
 
+/// Has the value nothing in it that a check could find?
+fn is_scalar(value: &Value) -> bool {
+    matches!(value, Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_))
+}
+
 /// Pushes a value after the checks that strictness asks for.
 pub(super) fn push_checked(state: &State, value: &Value) -> Outcome<Val> {
-    if let Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_) = value {
+    if is_scalar(value) {
         return push(state, value);
     }
     match check(state, value) {
@@ -80,6 +85,9 @@ pub(super) fn push_checked(state: &State, value: &Value) -> Outcome<Val> {
 
 /// Pushes an argument of a call into the script.
 pub(super) fn push_argument(state: &State, index: usize, value: &Value) -> Outcome<Val> {
+    if is_scalar(value) {
+        return push(state, value);
+    }
     check(state, value)
         .map_err(|error| failure::throw(state, error.at(format_args!("args[{index}]"))))
         .and_then(|()| push(state, value))

@@ -1,19 +1,20 @@
 //! One entry into the interpreter, from begin to end.
 
 use super::{
-    Call, State, failure, guarded, marshal, module, out_of_memory, promise, push, timer,
-    value::{Js, Outcome, Val},
+    Call, State, failure, guarded, lookup, marshal, module, out_of_memory, promise, push, timer,
+    value::{Args, Js, Outcome, Val},
     with_call,
 };
 use crate::{
     engine::Source,
     engines::js::{owner::Owner, work},
     error::{Error, ErrorKind, Result},
-    fiber,
+    fiber::{self, Target},
     value::Value,
 };
 use rquickjs_sys::*;
 use std::{
+    cell::Cell,
     ffi::{CString, c_int},
     ptr,
     rc::Rc,
@@ -26,7 +27,7 @@ use JSPromiseStateEnum_JS_PROMISE_REJECTED as REJECTED;
 /// What an entry does.
 pub(in crate::engines::js) enum Job {
     /// The top level of a script.
-    Load(Source),
+    Load(Box<Source>),
     /// A function that is held under a key.
     Call { key: u64, args: Vec<Value> },
     /// Settles the promise of an `.async` call.
@@ -58,7 +59,7 @@ pub(super) enum Finish {
     Module(*mut JSModuleDef),
 }
 
-/// The function at the bottom of every entry: traces end there.
+/// The function at the bottom of an entry that stands on others: traces end there.
 pub(super) fn base(js: Js) -> Outcome<Val> {
     let generic = JSCFunctionEnum_JS_CFUNC_generic;
     // SAFETY: the function has the form of its kind, and the name is copied.
@@ -73,66 +74,94 @@ unsafe extern "C" fn run_body(
 ) -> JSValue {
     guarded(context, |state| {
         if let Some(Some(body)) = with_call(|call| call.body.take()) {
-            // SAFETY: `on_fiber` put it there and waits for this call; it is taken only once.
+            // SAFETY: `above` put it there and waits for this call; it is taken only once.
             unsafe { (*body)() };
         }
         Ok(state.js.undefined())
     })
 }
 
+/// While code of a call runs: it is known to what it calls, and to whoever interrupts it.
+struct Running(Target);
+
+impl Running {
+    fn begin(call: &Call<'_>) -> Self {
+        let state = call.state;
+        state.repair_stack();
+        lookup::refresh(state);
+        state.quick.meter.take_refused();
+        let call: *const () = ptr::from_ref(call).cast();
+        fiber::with_current(|control| control.tag.set(call));
+        // SAFETY: the context lives as long as the state, and the target is taken back at the end.
+        Self(fiber::running(unsafe { state.counter.target() }))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        fiber::running(self.0);
+        fiber::with_current(|control| control.tag.set(ptr::null()));
+    }
+}
+
 impl State {
     /// Runs an entry on the fiber that runs now.
     pub(in crate::engines::js) fn run(&self, job: Job, owner: Rc<Owner>) -> Result<Ran> {
-        let is_pump = matches!(job, Job::Pump { .. });
-        let owner_of_body = owner.clone();
-        let mut job = Some(job);
-        let mut result = Ok(Ran::Value(Value::Nil));
-        let mut body = || {
-            if let Some(job) = job.take() {
-                self.add_jobs_for(&owner_of_body);
-                result = self.perform(job, &owner_of_body);
-                self.report_rejections();
-            }
+        let call = Call {
+            state: self,
+            is_pump: matches!(job, Job::Pump { .. }),
+            owner,
+            loads: Cell::new(false),
+            ended: Cell::new(false),
+            body: Cell::new(None),
         };
-        let entered = self.on_fiber(owner, is_pump, &mut body);
+        let result = {
+            let _running = Running::begin(&call);
+            let body = || {
+                self.add_jobs_for(&call.owner);
+                let result = self.perform(job, &call.owner);
+                self.report_rejections();
+                result
+            };
+            if self.nest.depth() > 1 { self.above_others(&call, body) } else { body() }
+        };
         // Whatever an entry leaves, also one that was cut off, is run by the pump.
         work::pump_later(self);
-        entered.and(result)
+        if call.ended.get() { Err(out_of_memory()) } else { result }
     }
 
-    fn on_fiber(&self, owner: Rc<Owner>, is_pump: bool, body: &mut dyn FnMut()) -> Result<()> {
-        self.repair_stack();
+    /// Runs the body of an entry with a frame of its own below it, which tells its trace from those
+    /// of the calls that wait underneath.
+    fn above_others(&self, call: &Call<'_>, body: impl FnOnce() -> Result<Ran>) -> Result<Ran> {
+        let mut body = Some(body);
+        let mut result = Ok(Ran::Value(Value::Nil));
+        let mut run = || {
+            if let Some(body) = body.take() {
+                result = body();
+            }
+        };
+        let run: *mut (dyn FnMut() + '_) = &raw mut run;
         // SAFETY: only the lifetime changes. The pointer is used by `run_body` alone, while this
-        // function waits for it, and `call` is gone after that.
-        let body = unsafe {
-            std::mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(body)
+        // function waits for it, and is taken back below.
+        let run = unsafe {
+            std::mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(run)
         };
-        let meter = self.quick.meter.clone();
-        let ended = std::cell::Cell::new(false);
-        self.quick.meter.take_refused();
-        let call = Call {
-            owner,
-            is_pump,
-            loads: std::cell::Cell::new(false),
-            meter,
-            ended,
-            body: std::cell::Cell::new(Some(body)),
-        };
-        let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
-        tag(&raw const call);
-        // SAFETY: the context lives as long as `self`, and the target is taken back below.
-        let outer = fiber::running(unsafe { self.counter.target() });
-        let result = self.js.call(&self.base, &self.js.undefined(), &[]);
-        fiber::running(outer);
-        tag(ptr::null());
-        let result = result.map(drop).map_err(|thrown| failure::take(self, thrown));
-        if call.ended.get() && result.is_ok() { Err(out_of_memory()) } else { result }
+        call.body.set(Some(run));
+        let entered = self.js.call(&self.base, &self.js.undefined(), &[]);
+        call.body.set(None);
+        entered.map_err(|thrown| failure::take(self, thrown)).and(result)
     }
 
     fn perform(&self, job: Job, owner: &Rc<Owner>) -> Result<Ran> {
         let (value, finish) = match job {
-            Job::Load(source) => self.load(source)?,
-            Job::Call { key, args } => self.call(key, &args)?,
+            Job::Call { key, args } => {
+                let result = self.call(key, &args)?;
+                match marshal::scalar(result.raw()) {
+                    Some(value) => return Ok(Ran::Value(value)),
+                    None => (result, Finish::Value),
+                }
+            }
+            Job::Load(source) => self.load(*source)?,
             Job::Settle { id, outcome } => {
                 promise::settle(self, id, outcome);
                 return Ok(Ran::Value(Value::Nil));
@@ -195,17 +224,18 @@ impl State {
         }
     }
 
-    fn call(&self, key: u64, args: &[Value]) -> Result<(Val, Finish)> {
+    fn call(&self, key: u64, args: &[Value]) -> Result<Val> {
         let function = self.handles.borrow().get(key).cloned();
         let function =
             function.ok_or_else(|| Error::new(ErrorKind::Dead, "the function was released"))?;
-        let push = |(index, value)| push::push_argument(self, index, value);
-        let args = (1..).zip(args).map(push).collect::<Outcome<Vec<_>>>();
-        let called = args.and_then(|args| self.js.call(&function, &self.js.undefined(), &args));
-        match called {
-            Ok(result) => Ok((result, Finish::Value)),
-            Err(thrown) => Err(failure::take(self, thrown)),
-        }
+        let called = || {
+            let mut pushed = Args::new(self.js);
+            for (index, value) in (1..).zip(args) {
+                pushed.push(push::push_argument(self, index, value)?);
+            }
+            self.js.call_with(&function, &self.js.undefined(), &mut pushed)
+        };
+        called().map_err(|thrown| failure::take(self, thrown))
     }
 
     /// The result of an entry: a value, or what waits for a promise.

@@ -3,7 +3,7 @@
 use rquickjs_sys::*;
 use std::{
     ffi::{CStr, c_int},
-    mem::ManuallyDrop,
+    mem::{self, ManuallyDrop},
     ptr,
 };
 
@@ -120,6 +120,51 @@ impl Atom {
     }
 }
 
+/// Arguments that fit into [`Args`] without an allocation.
+const FEW: usize = 4;
+
+/// The arguments of one call, in the form in which it takes them. It holds one count of each.
+pub(super) struct Args {
+    js: Js,
+    few: [JSValue; FEW],
+    /// All of them, once they are many.
+    many: Vec<JSValue>,
+    count: usize,
+}
+
+impl Args {
+    pub(super) fn new(js: Js) -> Self {
+        Self { js, few: [JS_UNDEFINED; FEW], many: Vec::new(), count: 0 }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, arg: Val) {
+        if let Some(place) = self.few.get_mut(self.count) {
+            *place = arg.into_raw();
+        } else {
+            if self.many.is_empty() {
+                self.many.extend(self.few);
+            }
+            self.many.push(arg.into_raw());
+        }
+        self.count += 1;
+    }
+
+    fn all(&mut self) -> &mut [JSValue] {
+        if self.many.is_empty() { &mut self.few[..self.count] } else { &mut self.many }
+    }
+}
+
+impl Drop for Args {
+    fn drop(&mut self) {
+        let js = self.js;
+        for raw in self.all() {
+            // SAFETY: `push` took one count of it, and the context lives (see `Js`).
+            unsafe { JS_FreeValue(js.0, *raw) };
+        }
+    }
+}
+
 impl Js {
     /// Takes what a call returned.
     pub(super) fn own(self, raw: JSValue) -> Outcome<Val> {
@@ -211,14 +256,33 @@ impl Js {
         self.own(unsafe { JS_GetPropertyInt64(self.0, object, index) })
     }
 
-    /// Defines an own property, whatever the prototypes say.
-    pub(super) fn define(self, object: &Val, name: &Atom, value: Val, flags: u32) -> Outcome<()> {
+    /// Defines an own property, whatever the prototypes say. `false`: the object takes none.
+    pub(super) fn define(self, object: &Val, name: &Atom, value: Val, flags: u32) -> Outcome<bool> {
         let flags = c_int::try_from(flags).unwrap_or(0);
         // SAFETY: the count of the value goes over to the call.
         let done = unsafe {
             JS_DefinePropertyValue(self.0, object.raw, name.raw, value.into_raw(), flags)
         };
-        if done < 0 { Err(Thrown) } else { Ok(()) }
+        if done < 0 { Err(Thrown) } else { Ok(done > 0) }
+    }
+
+    /// The value of an own property, if it has one that nothing computes. The object must not be
+    /// a proxy.
+    pub(super) fn own_value(self, object: JSValue, name: &Atom) -> Option<Val> {
+        // SAFETY: zeroed, a descriptor holds no reference. What the call fills in is ours to free.
+        let found = unsafe {
+            let mut found: JSPropertyDescriptor = mem::zeroed();
+            match JS_GetOwnProperty(self.0, &raw mut found, object, name.raw) {
+                1 => found,
+                0 => return None,
+                _ => {
+                    drop(self.catch());
+                    return None;
+                }
+            }
+        };
+        let [value, ..] = [found.value, found.getter, found.setter].map(|raw| self.plain(raw));
+        (found.flags & JS_PROP_GETSET.cast_signed() == 0).then_some(value)
     }
 
     /// The same under a name of calog's own.
@@ -228,15 +292,21 @@ impl Js {
         name: &str,
         value: Val,
         flags: u32,
-    ) -> Outcome<()> {
+    ) -> Outcome<bool> {
         self.define(object, &self.atom(name)?, value, flags)
     }
 
     pub(super) fn call(self, function: &Val, this: &Val, args: &[Val]) -> Outcome<Val> {
-        let mut raw: Vec<JSValue> = args.iter().map(Val::raw).collect();
-        let count = c_int::try_from(raw.len()).map_err(|_| self.too_long())?;
+        let mut raw = Args::new(self);
+        args.iter().cloned().for_each(|arg| raw.push(arg));
+        self.call_with(function, this, &mut raw)
+    }
+
+    pub(super) fn call_with(self, function: &Val, this: &Val, args: &mut Args) -> Outcome<Val> {
+        let args = args.all();
+        let count = c_int::try_from(args.len()).map_err(|_| self.too_long())?;
         // SAFETY: all live through the call, which takes no counts.
-        self.own(unsafe { JS_Call(self.0, function.raw, this.raw, count, raw.as_mut_ptr()) })
+        self.own(unsafe { JS_Call(self.0, function.raw, this.raw, count, args.as_mut_ptr()) })
     }
 
     /// Calls a method by its name.
