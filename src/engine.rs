@@ -305,8 +305,8 @@ impl dyn Scope + '_ {
             Value::Aggregate(aggregate) => {
                 // This is also what bounds the recursions of the engine; a value may share its
                 // parts, and would be written out at each of their places.
-                value.check_depth(limits.value_depth)?;
-                if value.size_bytes() > limits.value_bytes.saturating_mul(2) {
+                let bytes = value.checked_size(limits.value_depth)?;
+                if bytes > limits.value_bytes.saturating_mul(2) {
                     return too_large();
                 }
                 parts(aggregate)

@@ -206,6 +206,21 @@ async fn tables_become_lists_maps_or_both() {
                 ],
             ),
         ),
+        // Written from its end, a list lies among the pairs, and Lua gives it in any order.
+        ("local t = {} for i = 9, 1, -1 do t[i] = i end return t", Value::list((1..=9).map(int))),
+        (
+            "local t = {1, 2} t.a, t.b = 'a', 'b' for i = 7, 3, -1 do t[i] = i end return t",
+            table(
+                Kind::Both,
+                (1..=7).map(int).collect(),
+                vec![("a".into(), "a".into()), ("b".into(), "b".into())],
+            ),
+        ),
+        // What reads like the next element is none.
+        (
+            "return {1, 2, ['3'] = 'text'}",
+            table(Kind::Both, vec![int(1), int(2)], vec![("3".into(), "text".into())]),
+        ),
         (
             "return {{}, {{}}}",
             Value::list([

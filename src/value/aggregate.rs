@@ -74,6 +74,11 @@ impl Aggregate {
         }
     }
 
+    /// An empty map with room for `pairs` pairs.
+    pub(super) fn map_with_capacity(pairs: usize) -> Self {
+        Self { kind: Kind::Map, array: Vec::new(), pairs: IndexMap::with_capacity(pairs) }
+    }
+
     /// The list of `values`.
     pub fn list(values: Vec<Value>) -> Self {
         Self { kind: Kind::List, array: values, pairs: IndexMap::new() }

@@ -318,9 +318,12 @@ fn container(value: Value, expected: &str) -> Result<Aggregate> {
 
 impl<T: FromValue> FromValue for Vec<T> {
     fn from_value(value: Value) -> Result<Self> {
-        let convert =
-            |(index, value)| T::from_value(value).map_err(|error| error.at(index_segment(index)));
-        container(value, "list")?.into_list()?.into_iter().enumerate().map(convert).collect()
+        let mut values = container(value, "list")?.into_list()?;
+        let mut items = Self::with_capacity(values.len());
+        for (index, slot) in values.iter_mut().enumerate() {
+            items.push(T::take_from(slot).map_err(|error| error.at(index_segment(index)))?);
+        }
+        Ok(items)
     }
 }
 

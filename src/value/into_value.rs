@@ -149,20 +149,24 @@ impl<K: Into<Key>, V: IntoValue> IntoValue for BTreeMap<K, V> {
 }
 
 fn list<T: IntoValue>(items: impl IntoIterator<Item = T>) -> Result<Value> {
-    let convert =
-        |(index, item): (_, T)| item.into_value().map_err(|error| error.at(index_segment(index)));
-    let values = items.into_iter().enumerate().map(convert).collect::<Result<_>>()?;
+    let items = items.into_iter();
+    // A collected `Result` would know no size and grow step by step.
+    let mut values = Vec::with_capacity(items.size_hint().0);
+    for (index, item) in items.enumerate() {
+        values.push(item.into_value().map_err(|error| error.at(index_segment(index)))?);
+    }
     Ok(Aggregate::list(values).into())
 }
 
 fn map<K: Into<Key>, V: IntoValue>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Value> {
-    let convert = |(key, value): (K, V)| {
+    let pairs = pairs.into_iter();
+    let mut map = Aggregate::map_with_capacity(pairs.size_hint().0);
+    for (key, value) in pairs {
         let key = key.into();
         let value = value.into_value().map_err(|error| error.at(key.segment()))?;
-        Ok((key, value))
-    };
-    let pairs: Vec<_> = pairs.into_iter().map(convert).collect::<Result<_>>()?;
-    Ok(Value::map(pairs))
+        map.insert(key, value);
+    }
+    Ok(map.into())
 }
 
 /// The step of a path to the value at `index` of a list, which is counted from 0 in Rust and from 1

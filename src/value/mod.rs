@@ -180,6 +180,12 @@ impl Value {
         if self.depth() > cap { Err(too_deep(cap)) } else { Ok(()) }
     }
 
+    /// [`check_depth`](Self::check_depth) and [`size_bytes`](Self::size_bytes) in one walk.
+    pub(crate) fn checked_size(&self, cap: usize) -> Result<usize> {
+        let measure = walk::measure(self);
+        if measure.depth > cap { Err(too_deep(cap)) } else { Ok(measure.bytes) }
+    }
+
     /// How large the value is: the bytes of all its strings and those as such, and 32 bytes for
     /// every value and key, on every machine alike.
     ///

@@ -34,6 +34,18 @@ impl<'a> Open<'a> {
         Self { aggregate, rest: aggregate.values(), inner: Measure { depth: 0, bytes } }
     }
 
+    /// Adds what is no aggregate, up to the next aggregate or the end.
+    fn next_child(&mut self) -> Option<&'a Arc<Aggregate>> {
+        let bytes = &mut self.inner.bytes;
+        self.rest.find_map(|value| match value {
+            Value::Aggregate(child) => Some(child),
+            plain => {
+                *bytes = bytes.saturating_add(plain_bytes(plain));
+                None
+            }
+        })
+    }
+
     fn add(&mut self, depth: usize, bytes: usize) {
         self.inner.depth = self.inner.depth.max(depth);
         self.inner.bytes = self.inner.bytes.saturating_add(bytes);
@@ -66,15 +78,14 @@ pub(super) fn measure(value: &Value) -> Measure {
     let mut open = vec![Open::new(root)];
     let mut last = Measure::default();
     while let Some(top) = open.last_mut() {
-        match top.rest.next() {
-            Some(Value::Aggregate(child)) => {
+        match top.next_child() {
+            Some(child) => {
                 let seen = is_shared(child).then(|| known.get(&Arc::as_ptr(child))).flatten();
                 match seen {
                     Some(measure) => top.add(measure.depth, measure.bytes),
                     None => open.push(Open::new(child)),
                 }
             }
-            Some(plain) => top.add(0, plain_bytes(plain)),
             None => {
                 last = Measure { depth: top.inner.depth + 1, bytes: top.inner.bytes };
                 if is_shared(top.aggregate) {

@@ -92,6 +92,18 @@ unsafe fn number(l: L, index: c_int) -> Value {
     }
 }
 
+/// Is the value at `index` this integer?
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn is_int(l: L, index: c_int, int: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        lua_isinteger(l, index) != 0
+            && lua_tointegerx(l, index, std::ptr::null_mut()) == int as lua_Integer
+    }
+}
+
 fn too_large(state: &State) -> Error {
     Error::too_large(state.scope().limits().value_bytes)
 }
@@ -196,16 +208,23 @@ impl Reader<'_> {
         unsafe {
             let length = lua_rawlen(l, index);
             self.spend(length.saturating_mul(SLOT_BYTES).saturating_add(TABLE_BYTES))?;
-            let mut aggregate = Aggregate::with_capacity(length, 0);
-            for position in 1..=length {
+            let mut list = Vec::with_capacity(length);
+            lua_pushnil(l);
+            let at = lua_gettop(l) + 1;
+            let mut more = lua_next(l, index) != 0;
+            // Mostly a list comes first and in its order, and there is nothing else.
+            while more && list.len() < length && is_int(l, at - 1, list.len() + 1) {
+                list.push(self.element(l, at, list.len() + 1)?);
+                lua_settop(l, at - 1);
+                more = lua_next(l, index) != 0;
+            }
+            for position in list.len() + 1..=length {
                 lua_rawgeti(l, index, position as lua_Integer);
-                let value = self.read(l, lua_gettop(l));
-                aggregate.push(value.map_err(|error| error.at(format_args!("[{position}]")))?);
+                list.push(self.element(l, lua_gettop(l), position)?);
                 lua_settop(l, -2);
             }
-            lua_pushnil(l);
-            while lua_next(l, index) != 0 {
-                let at = lua_gettop(l);
+            let mut aggregate = Aggregate::list(list);
+            while more {
                 if let Some(key) = self.key(l, at - 1, length)? {
                     self.spend(SLOT_BYTES)?;
                     let value = self.read(l, at);
@@ -213,8 +232,25 @@ impl Reader<'_> {
                     aggregate.insert(key, value);
                 }
                 lua_settop(l, at - 1);
+                more = lua_next(l, index) != 0;
             }
             Ok(aggregate.into())
+        }
+    }
+
+    /// The value at `index`, which is that at `position` of a list.
+    ///
+    /// # Safety
+    /// As for [`read`].
+    #[inline]
+    unsafe fn element(&mut self, l: L, index: c_int, position: usize) -> Result<Value> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if lua_isinteger(l, index) != 0 {
+                return Ok(Value::Int(lua_tointegerx(l, index, std::ptr::null_mut())));
+            }
+            let value = self.read(l, index);
+            value.map_err(|error| error.at(format_args!("[{position}]")))
         }
     }
 
@@ -331,11 +367,11 @@ fn check_parts(state: &State, aggregate: &Aggregate) -> Result<()> {
 /// Pushes a value that [`check`] has passed. Raises (memory).
 ///
 /// # Safety
-/// `l` must be a live thread of `state`, in a protected call; `value` must outlive a raised error.
+/// `l` must be a live thread of `state`, in a protected call, with room for one more; `value` must
+/// outlive a raised error.
 pub(super) unsafe fn push(state: &State, l: L, value: &Value) {
     // SAFETY: the caller's promise. Only references and iterators over slices are held (rule 2).
     unsafe {
-        luaL_checkstack(l, 4, c"too many nested values".as_ptr());
         if push_scalar(l, value) {
             return;
         }
@@ -362,6 +398,7 @@ unsafe fn push_table(state: &State, l: L, aggregate: &Aggregate) {
     // SAFETY: as in `push`. The sizes are hints, so clamping them is harmless.
     unsafe {
         let hint = |n: usize| c_int::try_from(n).unwrap_or(c_int::MAX);
+        luaL_checkstack(l, 4, c"too many nested values".as_ptr());
         lua_createtable(l, hint(aggregate.array().len()), hint(aggregate.pairs().len()));
         for (position, value) in (1..).zip(aggregate.array()) {
             push(state, l, value);
