@@ -477,6 +477,27 @@ async fn modules_are_found_beside_the_script_and_run_once() {
     assert_eq!(text(&other, "require('util').n").await, "1");
 }
 
+// What a script does to its globals before is its own affair; a module may yield where it is asked for
+// in a coroutine; who asks wrongly is told where.
+#[tokio::test]
+async fn require_is_a_function_like_those_of_the_library() {
+    let folder = Folder::new(&[
+        ("main.lua", "local r = require type, error, pcall, load = nil require = r"),
+        ("util.lua", "return 'util'"),
+        ("yields.lua", "return coroutine.yield('from the module')"),
+    ]);
+    let broker = builder().build().unwrap();
+    let context = folder.load(&broker, "main.lua").await;
+    assert_eq!(text(&context, "require('util')").await, "util");
+    let yields = "local co = coroutine.wrap(function() return require('yields') end)
+                  local first = co() return first .. ', then ' .. co('its result')";
+    let got = within(context.eval::<String>(yields)).await.unwrap();
+    assert_eq!(got, "from the module, then its result");
+    let error = within(context.eval::<Value>("local x\nrequire(1)")).await.unwrap_err();
+    let wanted = "eval:2: bad argument #1 to 'require' (string expected, got number)";
+    assert_eq!(error.message(), wanted);
+}
+
 // What is not there, or not to be had, is an error that says so, and stays one.
 #[tokio::test]
 async fn modules_that_cannot_be_loaded_are_errors() {

@@ -16,9 +16,12 @@ pub(super) type Builtin = fn(&State, &mut [Value]) -> Step;
 /// Those that scripts see.
 pub(super) const GLOBALS: [(&std::ffi::CStr, Builtin); 2] = [(c"expose", expose), (c"call", call)];
 
-/// Those that the prelude gets, in the order of its parameters.
-pub(super) const PRELUDE: [Builtin; 7] =
-    [write, read_module, module_broken, module_done, module_wait, call_id, is_running];
+/// What `print` calls with its line.
+pub(super) const WRITE: Builtin = write;
+
+/// What `require.lua` gets, in the order of its parameters.
+pub(super) const REQUIRE: [Builtin; 6] =
+    [read_module, module_broken, module_done, module_wait, call_id, is_running];
 
 fn expose(state: &State, args: &mut [Value]) -> Step {
     state.scope().run_expose(args)

@@ -5,7 +5,7 @@
 
 use super::{Call, L, State, key, marshal, native, with_call};
 use crate::{
-    error::{Error, ErrorKind, Frame, INCOMPLETE, Result},
+    error::{Error, ErrorKind, Frame, INCOMPLETE},
     fiber::{self, Control},
     value::Value,
 };
@@ -126,7 +126,7 @@ unsafe fn frame(debug: &lua_Debug) -> Option<Frame> {
         (!s.is_null()).then(|| CStr::from_ptr(s).to_string_lossy().into_owned())
     };
     let source = text(debug.source)?;
-    // C functions (natives note themselves) and the prelude are not the script's own.
+    // C functions (natives note themselves) and `require.lua` are not the script's own.
     if source == "=[C]" || source == "=calog" {
         return None;
     }
@@ -367,15 +367,17 @@ pub(super) unsafe fn install(l: L) {
     }
 }
 
-/// Turns a failure of mlua's, while a state is opened, into ours.
-pub(super) fn from_mlua(error: &mlua::Error) -> Error {
-    match error {
-        mlua::Error::MemoryError(_) => out_of_memory(),
-        other => Error::raised(format!("the Lua state did not start: {other}")),
+/// Why a state did not open: `status` came with the error on top. Never raises.
+///
+/// # Safety
+/// `l` must be live, with one value on its stack.
+pub(super) unsafe fn not_opened(l: L, status: c_int) -> Error {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if status == LUA_ERRMEM || lua_type(l, -1) != LUA_TSTRING {
+            return out_of_memory();
+        }
+        let problem = String::from_utf8_lossy(marshal::bytes(l, -1));
+        Error::raised(format!("the Lua state did not start: {problem}"))
     }
-}
-
-/// The result of a protected step of mlua's.
-pub(super) fn opened<T>(result: mlua::Result<T>) -> Result<T> {
-    result.map_err(|error| from_mlua(&error))
 }

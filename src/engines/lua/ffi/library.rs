@@ -6,6 +6,7 @@ use crate::fiber;
 use mlua::ffi::*;
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
+    mem::MaybeUninit,
     ptr,
 };
 
@@ -55,6 +56,30 @@ unsafe extern "C-unwind" fn setmetatable(l: L) -> c_int {
         }
         stock(l)
     }
+}
+
+/// `print`, whose upvalue 1 takes the whole line.
+pub(super) unsafe extern "C-unwind" fn print(l: L) -> c_int {
+    let mut buffer = MaybeUninit::uninit();
+    let out: *mut luaL_Buffer = buffer.as_mut_ptr();
+    // SAFETY: called by Lua. The buffer stays in this frame, and what it holds beyond that is a
+    // userdata on the stack of `l`; a `__tostring` that runs meanwhile leaves both.
+    unsafe {
+        let count = lua_gettop(l);
+        lua_pushvalue(l, lua_upvalueindex(1));
+        luaL_buffinit(l, out);
+        for index in 1..=count {
+            if index > 1 {
+                hook::checkpoint(l);
+                luaL_addlstring(out, c"\t".as_ptr(), 1);
+            }
+            luaL_tolstring(l, index, ptr::null_mut());
+            luaL_addvalue(out);
+        }
+        luaL_pushresult(out);
+        lua_call(l, 1, 0);
+    }
+    0
 }
 
 /// Bytes of a text that the compiler gets between two checkpoints. What it makes of them may take

@@ -1,22 +1,24 @@
 //! Opening a state: an allow-list, since a stock state is no sandbox.
 
-use super::{L, Modules, State, Target, coroutine, failure, library, native, strings, tables};
+use super::{
+    L, Modules, State, Target, coroutine, failure, heap::Heap, library, native, strings, tables,
+};
 use crate::{
     engine::Scope,
-    engines::lua::builtin::{Builtin, GLOBALS, PRELUDE},
+    engines::lua::builtin::{GLOBALS, REQUIRE, WRITE},
     error::Result,
 };
-use mlua::{LuaOptions, StdLib, ffi::*};
+use mlua::ffi::*;
 use std::{
     cell::{Cell, RefCell},
-    ffi::CStr,
+    ffi::{CStr, c_int},
     rc::Rc,
 };
 
-const PRELUDE_TEXT: &str = include_str!("../prelude.lua");
+const REQUIRE_TEXT: &str = include_str!("../require.lua");
 
 /// The base library's functions that scripts keep. The rest reaches files, or the collector.
-const BASE: [&CStr; 22] = [
+const BASE: [&CStr; 20] = [
     c"_G",
     c"_VERSION",
     c"assert",
@@ -37,17 +39,21 @@ const BASE: [&CStr; 22] = [
     c"tostring",
     c"type",
     c"xpcall",
-    c"coroutine",
-    c"table",
 ];
-/// The libraries that scripts keep besides `coroutine` and `table`.
-const LIBRARIES: [&CStr; 4] = [c"string", c"math", c"utf8", c"os"];
+/// The libraries that scripts have besides.
+const LIBRARIES: [(&CStr, lua_CFunction); 6] = [
+    (c"coroutine", luaopen_coroutine),
+    (c"table", luaopen_table),
+    (c"string", luaopen_string),
+    (c"math", luaopen_math),
+    (c"utf8", luaopen_utf8),
+    (c"os", luaopen_os),
+];
 /// What is left of `os`.
 const OS: [&CStr; 3] = [c"time", c"clock", c"date"];
 
-fn is_kept(name: &CStr) -> bool {
-    BASE.contains(&name) || LIBRARIES.contains(&name)
-}
+/// Globals that `require` uses, as they are before a script may replace them.
+const USED_BY_REQUIRE: [&CStr; 4] = [c"type", c"error", c"pcall", c"load"];
 
 impl State {
     /// A new state with its sandbox.
@@ -55,12 +61,8 @@ impl State {
     /// # Errors
     /// `memory` if the limit is too small for a state.
     pub(in crate::engines::lua) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
-        let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::MATH;
-        let libraries = libraries | StdLib::UTF8 | StdLib::OS;
-        let lua = failure::opened(mlua::Lua::new_with(libraries, LuaOptions::new()))?;
-        let mut main = std::ptr::null_mut();
-        // SAFETY: only copies the pointer out; `lua` owns the state for as long as `State` lives.
-        failure::opened(unsafe { lua.exec_raw::<()>((), |l| main = main_thread(l)) })?;
+        let heap = Heap::new()?;
+        let main = heap.main();
         let memory = scope.limits().memory_bytes;
         let state = Rc::new(Self {
             threads: RefCell::default(),
@@ -73,43 +75,30 @@ impl State {
             handles: Cell::new(0),
             proxies_epoch: Cell::new(0),
             main,
-            lua,
+            heap,
         });
-        let pointer: *const Self = Rc::as_ptr(&state);
-        // SAFETY: rule 4: new threads copy the main thread's extra space, which mlua does not use
-        // for Lua 5.4. `exec_raw` protects what raises; `build` keeps nothing with a destructor.
-        failure::opened(unsafe {
-            *lua_getextraspace(main).cast::<*const Self>() = pointer;
-            lua_checkstack(main, LUA_MINSTACK);
-            state.lua.exec_raw::<()>((), |l| {
-                *lua_getextraspace(l).cast::<*const Self>() = pointer;
-                build(l);
-            })
-        })?;
-        failure::opened(state.lua.gc_collect())?;
-        // mlua takes 0 for no limit at all.
-        failure::opened(state.lua.set_memory_limit(memory.max(1)))?;
+        // SAFETY: rule 4: new threads copy the main thread's extra space. `lua_pcall` protects what
+        // raises; `build` keeps nothing with a destructor. What is made there is there to stay, so
+        // the collector would only waste its time.
+        unsafe {
+            *lua_getextraspace(main).cast::<*const Self>() = Rc::as_ptr(&state);
+            lua_gc(main, LUA_GCSTOP);
+            lua_pushcfunction(main, build);
+            match lua_pcall(main, 0, 0, 0) {
+                LUA_OK => lua_gc(main, LUA_GCRESTART),
+                status => return Err(failure::not_opened(main, status)),
+            };
+        }
+        state.heap.limit(memory);
         Ok(state)
     }
 }
 
-/// # Safety
-/// `l` must be live, in a protected call, with room for one.
-unsafe fn main_thread(l: L) -> L {
-    // SAFETY: the registry has the main thread at this index, always.
-    unsafe {
-        lua_rawgeti(l, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-        let main = lua_tothread(l, -1);
-        lua_settop(l, -2);
-        main
-    }
-}
-
 /// Raises (memory).
-unsafe fn build(l: L) {
+unsafe extern "C-unwind" fn build(l: L) -> c_int {
     // SAFETY: run once by `open`, protected, before any script.
     unsafe {
-        allow(l);
+        open_libraries(l);
         failure::install(l);
         native::install(l);
         coroutine::install(l);
@@ -121,35 +110,47 @@ unsafe fn build(l: L) {
             native::push_function(l, || Target::Builtin(builtin));
             lua_setfield(l, -2, name.as_ptr());
         }
-        prelude(l, &PRELUDE);
-        lua_settop(l, 0);
+        native::push_function(l, || Target::Builtin(WRITE));
+        lua_pushcclosure(l, library::print, 1);
+        lua_setfield(l, -2, c"print".as_ptr());
+        lua_pushnil(l);
+        for (depth, name) in (2..).zip(USED_BY_REQUIRE) {
+            lua_getfield(l, -depth, name.as_ptr());
+        }
+        lua_pushcclosure(l, require, 1 + USED_BY_REQUIRE.len() as c_int);
+        lua_setfield(l, -2, c"require".as_ptr());
     }
+    0
 }
 
-/// Replaces the global table's contents by what is on the list. Raises (memory).
-unsafe fn allow(l: L) {
-    // SAFETY: as in `build`. Fields are removed by setting them to nil, which is allowed in a
-    // traversal.
+/// Opens the libraries with what is on the list. Raises (memory).
+unsafe fn open_libraries(l: L) {
+    // SAFETY: as in `build`.
     unsafe {
-        lua_pushglobaltable(l);
-        let globals = lua_gettop(l);
-        remove_all_but(l, globals, is_kept);
-        lua_getfield(l, globals, c"os".as_ptr());
-        remove_all_but(l, globals + 1, |name| OS.contains(&name));
-        lua_getfield(l, globals, c"string".as_ptr());
-        remove_all_but(l, globals + 2, |name| name != c"dump");
-        // The registry's table of loaded modules names the functions in messages ("bad argument #1
-        // to 'string.rep'"): it keeps what scripts keep, and scripts cannot reach it.
-        lua_getfield(l, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-        remove_all_but(l, lua_gettop(l), is_kept);
-        lua_settop(l, globals - 1);
+        luaL_requiref(l, c"_G".as_ptr(), luaopen_base, 1);
+        remove_all_but(l, lua_gettop(l), |name| BASE.contains(&name));
+        for (name, open) in LIBRARIES {
+            // This also names the functions in messages ("bad argument #1 to 'string.rep'"), by a
+            // table of the registry, which scripts cannot reach.
+            luaL_requiref(l, name.as_ptr(), open, 1);
+            match name {
+                _ if name == c"os" => remove_all_but(l, lua_gettop(l), |name| OS.contains(&name)),
+                _ if name == c"string" => {
+                    remove_all_but(l, lua_gettop(l), |name| name != c"dump");
+                }
+                _ => {}
+            }
+            lua_settop(l, -2);
+        }
+        lua_settop(l, -2);
     }
 }
 
 /// # Safety
 /// `l` must be live, in a protected call, with room for three; `table` is the index of a table.
-unsafe fn remove_all_but(l: L, table: i32, keep: impl Fn(&CStr) -> bool) {
-    // SAFETY: the caller's promise; only string keys are read as strings.
+unsafe fn remove_all_but(l: L, table: c_int, keep: impl Fn(&CStr) -> bool) {
+    // SAFETY: the caller's promise; only string keys are read as strings. Fields are removed by
+    // setting them to nil, which is allowed in a traversal.
     unsafe {
         lua_pushnil(l);
         while lua_next(l, table) != 0 {
@@ -165,17 +166,43 @@ unsafe fn remove_all_but(l: L, table: i32, keep: impl Fn(&CStr) -> bool) {
     }
 }
 
-/// Runs the prelude with the builtins that it wants. Raises (memory).
-unsafe fn prelude(l: L, builtins: &[Builtin]) {
-    // SAFETY: as in `build`; the text is calog's own.
+/// `require`, which is written in Lua: most contexts never call it, so it is compiled when one does.
+unsafe extern "C-unwind" fn require(l: L) -> c_int {
+    // SAFETY: called by Lua; only `build` makes a closure of it, whose upvalue 1 is nil until the
+    // function is there, and whose others are what that uses. A module may yield in a coroutine of the script: then `results` goes on.
     unsafe {
-        let (text, name) = (PRELUDE_TEXT.as_ptr().cast(), c"=calog".as_ptr());
-        if luaL_loadbufferx(l, text, PRELUDE_TEXT.len(), name, c"t".as_ptr()) != LUA_OK {
+        if lua_type(l, lua_upvalueindex(1)) == LUA_TNIL {
+            compile_require(l);
+            lua_replace(l, lua_upvalueindex(1));
+        }
+        lua_pushvalue(l, lua_upvalueindex(1));
+        lua_insert(l, 1);
+        lua_callk(l, lua_gettop(l) - 1, LUA_MULTRET, 0, Some(results));
+        results(l, LUA_OK, 0)
+    }
+}
+
+/// All that is on the stack.
+unsafe extern "C-unwind" fn results(l: L, _: c_int, _: lua_KContext) -> c_int {
+    // SAFETY: called by Lua, or by `require`.
+    unsafe { lua_gettop(l) }
+}
+
+/// Pushes the function of `require.lua`. Raises (memory).
+unsafe fn compile_require(l: L) {
+    // SAFETY: as in `require`; the text is calog's own.
+    unsafe {
+        luaL_checkstack(l, 20, std::ptr::null());
+        let (text, name) = (REQUIRE_TEXT.as_ptr().cast(), c"=calog".as_ptr());
+        if luaL_loadbufferx(l, text, REQUIRE_TEXT.len(), name, c"t".as_ptr()) != LUA_OK {
             lua_error(l);
         }
-        for builtin in builtins {
-            native::push_function(l, || Target::Builtin(*builtin));
+        for number in 0..USED_BY_REQUIRE.len() as c_int {
+            lua_pushvalue(l, lua_upvalueindex(2 + number));
         }
-        lua_call(l, builtins.len() as i32, 0);
+        for builtin in REQUIRE {
+            native::push_function(l, || Target::Builtin(builtin));
+        }
+        lua_call(l, (USED_BY_REQUIRE.len() + REQUIRE.len()) as c_int, 1);
     }
 }

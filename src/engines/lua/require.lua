@@ -1,20 +1,6 @@
--- The parts of the library that are easiest to write in Lua itself. Runs once per context.
-local write, read_module, module_broken, module_done, module_wait, call_id, is_running = ...
-local tostring, select, type, error, pcall = tostring, select, type, error, pcall
-local concat = table.concat
-local load = load
-
-function print(...)
-  local n = select('#', ...)
-  if n == 1 then
-    -- Joined with nothing, a number that `__tostring` returned is a string.
-    write(tostring((...)) .. '')
-    return
-  end
-  local words = {...}
-  for i = 1, n do words[i] = tostring(words[i]) end
-  write(concat(words, '\t', 1, n))
-end
+-- `require`, which is easiest to write in Lua itself. Runs when a context first calls it.
+local type, error, pcall, load,
+  read_module, module_broken, module_done, module_wait, call_id, is_running = ...
 
 local loaded, loading, waits = {}, {}, {}
 
@@ -29,14 +15,15 @@ end
 
 -- Files beside the script. A second call that wants a module while a first one still runs its top
 -- level waits for it; only modules that require each other in a circle are an error.
-function require(name)
+-- Called by a function in C, so whoever wants a module is on the third level.
+return function(name)
   if type(name) ~= 'string' then
-    error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ')', 2)
+    error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ')', 3)
   end
   local me = call_id()
   while loading[name] and is_running(loading[name]) do
     if is_loop(loading[name], me) then
-      error("module '" .. name .. "' requires itself", 2)
+      error("module '" .. name .. "' requires itself", 3)
     end
     waits[me] = name
     module_wait()
