@@ -4,5 +4,8 @@
 pub(crate) use dashmap::{DashMap, Entry};
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
 };
+
+/// How many lists there are of those who wait for a worker, so that threads seldom meet at one.
+pub(crate) const SHARDS: usize = 8;

@@ -56,12 +56,13 @@ async fn a_close_answers_every_open_call_with_dead() {
         context.post("wait", ()).unwrap();
         gate.arrived(4).await;
         let begun = watch.begun();
-        // Six queued behind the stop, one of them posted.
+        // Six queued behind the stop, the first one posted: after it, the context does not rest, so
+        // that the others do not begin at once.
+        context.post("fiber_wait", ()).unwrap();
         for name in ["wait", "fiber_wait", "wait", "wait", "wait"] {
             calls.push(call(name));
             start(calls.last_mut().unwrap()).await;
         }
-        context.post("fiber_wait", ()).unwrap();
         // Three more for which there is no room.
         for _ in 0..3 {
             calls.push(call("wait"));

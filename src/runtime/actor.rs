@@ -90,7 +90,8 @@ impl Actor {
         loop {
             // They came before whatever is in the mailbox now.
             self.live.extend(self.local.take_handed());
-            let message = self.ending.0.mailbox.poll_next(cx);
+            let message = self.poll_mailbox(cx);
+            let is_control = matches!(message, Poll::Ready(Message::Control(_)));
             let mut goes_on = message.is_ready();
             if let Poll::Ready(message) = message
                 && !self.handle(message)
@@ -98,7 +99,7 @@ impl Actor {
                 return Poll::Ready(());
             }
             // One of those in flight after each that comes, so that a flood does not hold them up.
-            if !self.live.is_empty() {
+            if !is_control && !self.live.is_empty() {
                 goes_on |= self.live.poll_next_unpin(cx) == Poll::Ready(Some(()));
             }
             // Takes from the task's budget, so that a flood of messages lets other contexts run.
@@ -107,12 +108,18 @@ impl Actor {
             }
         }
         // Here a turn ends, unless the slice does.
+        self.ending.0.gauges.keep_queued(self.local.batch.borrow().len());
         self.local.publish();
         if !self.local.deferred.borrow().is_empty() {
             // When the other contexts, and the timers, have had their turn.
             let _ = pin!(fiber::pass()).poll(cx);
         }
         self.local.background.poll(cx)
+    }
+
+    fn poll_mailbox(&mut self, cx: &mut Context<'_>) -> Poll<Message> {
+        let mut batch = self.local.batch.borrow_mut();
+        self.ending.0.mailbox.poll_next(cx, &mut batch, &self.local.freed)
     }
 
     /// `false`: the context is to end.
@@ -215,7 +222,8 @@ pub(super) struct Running {
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
     function: Option<Function>,
-    pub(super) room: Option<Room>,
+    /// Given back when it is gone.
+    pub(super) room: Room,
 }
 
 impl Running {
@@ -232,7 +240,7 @@ impl Running {
         local.console.call_begins();
         let (chain, timer) = with_deadline(chain, inherited, address.settings.limits.deadline);
         let (script, local, queued) = (Script::Unbegun(work), local.clone(), false);
-        let (reply, function, room) = (None, None, None);
+        let (reply, function, room) = (None, None, Room::default());
         Self { script, chain, timer, queued, reply, local, span, function, room }
     }
 
@@ -368,6 +376,7 @@ impl Drop for Running {
             self.answer(Err(ended(self.local.address.shared.why_ended())));
         }
         self.leave_queue();
+        self.local.freed.set(self.local.freed.get().and(self.room));
         self.local.address.gauges.call_ends();
     }
 }
@@ -378,14 +387,19 @@ pub(super) struct Ending(pub(super) Arc<Address>);
 impl Drop for Ending {
     fn drop(&mut self) {
         let address = &self.0;
-        let reason = address.shared.why_ended();
-        for request in address.mailbox.close(reason) {
-            match request.reply {
-                Reply::To(reply) => drop(reply.send(Err(ended(reason)))),
-                Reply::Nobody => address.failed(ended(reason)),
-            }
+        for request in address.mailbox.close(address.shared.why_ended()) {
+            refuse(address, request);
         }
         address.shared.directory.leave(address.id());
         address.ended.send_replace(true);
+    }
+}
+
+/// Answers a call that comes too late.
+pub(super) fn refuse(address: &Address, request: Request) {
+    let ended = ended(address.shared.why_ended());
+    match request.reply {
+        Reply::To(reply) => drop(reply.send(Err(ended))),
+        Reply::Nobody => address.failed(ended),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 use std::{
     future::Future,
     hint,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -50,16 +50,17 @@ impl Answer {
         chain: Chain,
         inherited: Option<Instant>,
     ) -> Self {
-        let place = Place::default();
-        Self { address, reply, chain, inherited, timer: None, place, was_polled: false }
+        let (timer, place, was_polled) = (None, Place::default(), false);
+        Self { address, reply, chain, inherited, timer, place, was_polled }
     }
 
     /// Looks for the answer for a while, if that is likely to come soon.
     ///
-    /// Whoever suspends must be woken, which takes longer than most calls do.
+    /// Whoever suspends must be woken, which takes longer than most calls do. But while one looks, the
+    /// other tasks of its thread wait: those that have calls under way would rather send more of them.
     fn look(&mut self) -> Option<Result<Value>> {
         let worker = &self.address.worker;
-        if worker.is_here() || !worker.is_worth_a_look() {
+        if !worker.is_watched_from_here() || !worker.is_worth_a_look() {
             return None;
         }
         let until = std::time::Instant::now() + LOOK;
@@ -109,7 +110,12 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Value>> {
         let this = &mut *self;
         let is_first = !std::mem::replace(&mut this.was_polled, true);
-        if is_first && let Some(answer) = this.look() {
+        if is_first
+            && tokio::task::coop::has_budget_remaining()
+            && let Some(answer) = this.look()
+        {
+            // What is always ready must let others run too.
+            let _ = pin!(tokio::task::coop::consume_budget()).poll(cx);
             return Poll::Ready(answer);
         }
         if let Poll::Ready(answer) = Pin::new(&mut this.reply).poll(cx) {
@@ -125,12 +131,11 @@ impl Future for Answer {
                 return Poll::Ready(Err(Error::new(ErrorKind::Timeout, late)));
             }
         }
-        let worker = this.address.worker.clone();
-        if !worker.is_watched_from_here() {
+        if !this.address.worker.is_watched_from_here() {
             return Poll::Pending;
         }
         let until = if is_first { this.given_up_at() } else { None };
-        match worker.waiting().stay(&mut this.place, until, cx.waker()) {
+        match this.address.worker.waiting().stay(&mut this.place, until, cx.waker()) {
             Some(why) => Poll::Ready(Err(this.given_up(why))),
             None => Poll::Pending,
         }

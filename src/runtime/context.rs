@@ -5,7 +5,7 @@ use super::{
     answer::Answer,
     background::counted,
     local::{Came, Local},
-    mailbox::{Control, Mailbox, Reply, Request, Room, Work},
+    mailbox::{Control, Held, Mailbox, Reply, Request, Room, Work},
     stats::{Gauges, Usage},
     unresponsive,
     worker::Worker,
@@ -72,17 +72,6 @@ pub(crate) enum Began {
     Waits(BoxFuture<'static, Result<Value>>),
 }
 
-impl Began {
-    /// Waits for its end.
-    async fn end(self) -> Result<Value> {
-        match self {
-            Self::Over(result) => result,
-            Self::Sent(answer) => answer.await,
-            Self::Waits(call) => call.await,
-        }
-    }
-}
-
 /// A context as others reach it, from any thread.
 pub(crate) struct Address {
     caller: Caller,
@@ -143,63 +132,65 @@ impl Address {
     /// Begins a call that somebody waits for. From a script or a native it continues their chain and
     /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
     /// refused.
-    pub(crate) fn begin(self: &Arc<Self>, work: Work, wish: Wish, patient: bool) -> Began {
+    pub(crate) fn begin(self: Arc<Self>, work: Work, wish: Wish, patient: bool) -> Began {
         if self.worker.is_stuck() {
             return Began::Over(Err(unresponsive()));
         }
-        if let Some(current) = Chain::current() {
-            let chain = match current.deeper(self.shared.limits.depth) {
-                Ok(chain) => wish.on(chain),
-                Err(error) => return Began::Over(Err(error)),
-            };
-            return self.send(work, chain, current.deadline, None);
-        }
-        let root = self.shared.root();
-        let chain = wish.on(Chain { depth: wish.is_callback.into(), ..root });
-        match self.mailbox.try_room(work.bytes()) {
-            Ok(room) => self.begin_root(work, chain, room),
-            Err(error) if patient && error.kind() == ErrorKind::Busy => {
-                let address = self.clone();
-                Began::Waits(Box::pin(async move {
-                    let room = address.room(chain.deadline, work.bytes()).await?;
-                    address.send(work, chain, None, Some(room)).end().await
-                }))
-            }
+        let Some(current) = Chain::current() else {
+            let root = Chain { depth: wish.is_callback.into(), ..self.shared.root() };
+            return self.begin_root(work, wish.on(root), patient);
+        };
+        match current.deeper(self.shared.limits.depth) {
+            Ok(chain) => self.send(work, wish.on(chain), current.deadline, Room::default()),
             Err(error) => Began::Over(Err(error)),
         }
     }
 
     /// The same, as a future that begins it.
-    pub(crate) async fn call(
-        self: Arc<Self>,
-        work: Work,
-        wish: Wish,
-        patient: bool,
-    ) -> Result<Value> {
-        self.begin(work, wish, patient).end().await
+    async fn call(self: Arc<Self>, work: Work, wish: Wish, patient: bool) -> Result<Value> {
+        match self.begin(work, wish, patient) {
+            Began::Over(result) => result,
+            Began::Sent(answer) => answer.await,
+            Began::Waits(call) => call.await,
+        }
     }
 
     /// Begins a call from the host, which needs no message if the context is on the same thread and
     /// rests.
-    fn begin_root(self: &Arc<Self>, work: Work, chain: Chain, room: Room) -> Began {
+    fn begin_root(self: Arc<Self>, work: Work, chain: Chain, patient: bool) -> Began {
         // On a fiber, the host is a script's native that has left its chain.
-        let local = if fiber::is_on() { None } else { Local::resting(self) };
-        let Some(local) = local.filter(|_| !fiber::turn_is_over()) else {
-            return self.send(work, chain, None, Some(room));
-        };
-        let span = self.span(&work, chain);
-        let slice = self.shared.limits.slice;
-        let run = || local.run(work, chain, None, Some(room), span);
-        let came = fiber::in_any_turn(slice, run);
-        local.publish();
-        match came {
-            Came::ToItsEnd(result) => Began::Over(result),
-            Came::ToAWait(answer) => Began::Sent(Answer::new(self.clone(), answer, chain, None)),
+        let local = if fiber::is_on() { None } else { Local::resting(&self) };
+        if let Some(local) = local
+            && !fiber::turn_is_over()
+            && let Ok(room) = self.mailbox.try_room(work.bytes())
+        {
+            let (span, slice) = (self.span(&work, chain), self.shared.limits.slice);
+            let run = || local.run(work, chain, None, room, span);
+            let came = fiber::in_any_turn(slice, run);
+            local.publish();
+            self.mailbox.give_back(local.freed.take());
+            return match came {
+                Came::ToItsEnd(result) => Began::Over(result),
+                Came::ToAWait(answer) => Began::Sent(Answer::new(self, answer, chain, None)),
+            };
+        }
+        let (request, answer) = self.request(work, chain, None, Room::default());
+        match self.mailbox.request_room(request) {
+            Ok(()) => Began::Sent(Answer::new(self, answer, chain, None)),
+            Err((error, request)) if patient && error.kind() == ErrorKind::Busy => {
+                Began::Waits(Box::pin(async move {
+                    let until = chain.deadline;
+                    let room = self.room(until, request.work.bytes()).await?.take();
+                    self.mailbox.request(Request { room, ..request })?;
+                    Answer::new(self, answer, chain, None).await
+                }))
+            }
+            Err((error, _)) => Began::Over(Err(error)),
         }
     }
 
     /// Waits for room for a call from the host.
-    async fn room(&self, until: Option<Instant>, bytes: usize) -> Result<Room> {
+    async fn room(&self, until: Option<Instant>, bytes: usize) -> Result<Held<'_>> {
         let room = self.mailbox.room(bytes);
         let room = async {
             let late = |_| Error::new(ErrorKind::Timeout, "no room for the call in time");
@@ -213,32 +204,31 @@ impl Address {
 
     /// Puts a call into the mailbox.
     fn send(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        room: Option<Room>,
+        room: Room,
     ) -> Began {
-        let span = self.span(&work, chain);
-        match self.request(work, chain, inherited, room, span) {
-            Ok(answer) => Began::Sent(Answer::new(self.clone(), answer, chain, inherited)),
+        let (request, answer) = self.request(work, chain, inherited, room);
+        match self.mailbox.request(request) {
+            Ok(()) => Began::Sent(Answer::new(self, answer, chain, inherited)),
             Err(error) => Began::Over(Err(error)),
         }
     }
 
-    /// Puts a call into the mailbox. The answer comes to the result.
+    /// A call that somebody waits for, and where the answer comes.
     fn request(
         &self,
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        room: Option<Room>,
-        span: Span,
-    ) -> Result<oneshot::Receiver<Result<Value>>> {
+        room: Room,
+    ) -> (Request, oneshot::Receiver<Result<Value>>) {
+        let span = self.span(&work, chain);
         let (reply, answer) = oneshot::channel();
         let reply = Reply::To(reply);
-        self.mailbox.request(Request { work, chain, inherited, reply, room, span })?;
-        Ok(answer)
+        (Request { work, chain, inherited, reply, room, span }, answer)
     }
 
     /// What tracing shows of a call: it is there from the sending to the answer, and whatever the
@@ -278,10 +268,10 @@ impl Address {
         if self.worker.is_stuck() {
             return Err(unresponsive());
         }
-        let room = Some(self.mailbox.try_room(work.bytes())?);
         let (chain, inherited, reply) = (self.shared.root(), None, Reply::Nobody);
-        let span = self.span(&work, chain);
-        self.mailbox.request(Request { work, chain, inherited, reply, room, span })
+        let (span, room) = (self.span(&work, chain), Room::default());
+        let request = Request { work, chain, inherited, reply, room, span };
+        self.mailbox.request_room(request).map_err(|(error, _)| error)
     }
 
     /// What the context uses now.
@@ -408,7 +398,6 @@ impl Owner for Address {
             Err(error) => return Ok(Err(error)),
         };
         let work = Work::Call(function, args);
-        let span = self.span(&work, chain);
         // Where the turn is over, timers and sockets have theirs before the caller goes on, as if it
         // had been preempted: a mere answer would not see to that.
         let turn_is_over = fiber::turn_is_over();
@@ -417,7 +406,8 @@ impl Owner for Address {
         let local = if may_run { Local::resting(&self) } else { None };
         let answer = match local {
             Some(local) => {
-                let came = local.run(work, chain, inherited, None, span);
+                let span = self.span(&work, chain);
+                let came = local.run(work, chain, inherited, Room::default(), span);
                 local.publish_at_times();
                 match came {
                     Came::ToItsEnd(result) if fiber::turn_is_over() => {
@@ -432,10 +422,13 @@ impl Owner for Address {
             }
             // It is sent now and not when somebody polls: calls begin in the order in which a
             // script makes them.
-            None => match self.request(work, chain, inherited, None, span) {
-                Ok(answer) => answer,
-                Err(error) => return Ok(Err(error)),
-            },
+            None => {
+                let (request, answer) = self.request(work, chain, inherited, Room::default());
+                if let Err(error) = self.mailbox.request(request) {
+                    return Ok(Err(error));
+                }
+                answer
+            }
         };
         let answer = Answer::new(self, answer, chain, inherited);
         if !turn_is_over {

@@ -7,17 +7,17 @@
 //! for the answer like any other.
 
 use super::{
-    actor::Running,
+    actor::{Running, refuse},
     background::Background,
     console::Console,
     context::Address,
-    mailbox::{Reply, Room, Work},
+    mailbox::{Reply, Request, Room, Work},
     stats::Usage,
 };
 use crate::{chain::Chain, engine::Interpreter, error::Result, value::Value};
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
     mem,
     rc::Rc,
@@ -70,6 +70,10 @@ pub(super) struct Local {
     busy: Cell<bool>,
     /// Calls that came the short way and wait, until the actor takes them over.
     handed: RefCell<Vec<Running>>,
+    /// Calls that the actor has taken out of the mailbox and not looked at yet.
+    pub(super) batch: RefCell<VecDeque<Request>>,
+    /// Room that calls have left since the mailbox was told last.
+    pub(super) freed: Cell<Room>,
 }
 
 /// How far a call came that ran at once.
@@ -96,6 +100,8 @@ impl Local {
             unbegun: Cell::new(0),
             busy: Cell::new(false),
             handed: RefCell::default(),
+            batch: RefCell::default(),
+            freed: Cell::default(),
         });
         LOCALS.with_borrow_mut(|locals| locals.insert(key(address), local.clone()));
         local
@@ -121,6 +127,7 @@ impl Local {
         !self.busy.get()
             && self.is_free()
             && self.handed.borrow().is_empty()
+            && self.batch.borrow().is_empty()
             && self.address.mailbox.is_empty()
     }
 
@@ -130,7 +137,7 @@ impl Local {
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        room: Option<Room>,
+        room: Room,
         span: Span,
     ) -> Came {
         let mut call = Running::new(self, work, chain, inherited, span);
@@ -183,6 +190,9 @@ impl Local {
     /// Drops what the actor did not take over.
     pub(super) fn close(&self) {
         drop(self.handed.take());
+        for request in self.batch.take() {
+            refuse(&self.address, request);
+        }
         self.background.close();
     }
 

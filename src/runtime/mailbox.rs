@@ -5,19 +5,19 @@ use crate::{
     engine::Source,
     error::{Error, ErrorKind, Result},
     runtime::Usage,
-    sync::{Mutex, MutexGuard},
+    sync::{AtomicBool, Mutex, MutexGuard},
     value::{Function, Value},
 };
 use futures::future::BoxFuture;
 use std::{
+    cell::Cell,
     collections::VecDeque,
-    sync::{Arc, PoisonError},
+    future::poll_fn,
+    mem,
+    sync::{PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 use tracing::Span;
 
 /// What the context is asked to do ahead of all calls. Never waits for room: the lane is bounded by
@@ -77,7 +77,7 @@ pub(crate) struct Request {
     pub(crate) inherited: Option<Instant>,
     pub(crate) reply: Reply,
     /// What a call from the host takes; one from a context needs none.
-    pub(crate) room: Option<Room>,
+    pub(crate) room: Room,
     /// What tracing shows of the call, below whatever its caller was in.
     pub(crate) span: Span,
 }
@@ -87,19 +87,34 @@ pub(crate) enum Message {
     Request(Request),
 }
 
-pub(crate) struct Mailbox {
-    lanes: Mutex<Lanes>,
-    /// Room for calls from the host.
-    calls: Arc<Semaphore>,
-    /// Room for what they bring along, in KiB.
-    kilobytes: Arc<Semaphore>,
-    most_kilobytes: u32,
+/// The room that calls from the host take until they have ended. Whoever has it [gives it
+/// back](Mailbox::give_back) while the mailbox is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    calls: usize,
+    kilobytes: usize,
 }
 
-/// The room that a call from the host takes until it has ended.
-pub(crate) struct Room {
-    _call: OwnedSemaphorePermit,
-    _kilobytes: Option<OwnedSemaphorePermit>,
+impl Room {
+    /// In which queue its like wait.
+    fn queue(self) -> usize {
+        (self.kilobytes > 0).into()
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            kilobytes: self.kilobytes.saturating_add(other.kilobytes),
+        }
+    }
+}
+
+pub(crate) struct Mailbox {
+    lanes: Mutex<Lanes>,
+    /// There is something in the control lane.
+    has_control: AtomicBool,
+    /// How much room there is in all.
+    most: Room,
 }
 
 struct Lanes {
@@ -109,6 +124,13 @@ struct Lanes {
     waker: Option<Waker>,
     /// Why it is closed, once it is.
     closed: Option<ErrorKind>,
+    /// The room that is taken.
+    taken: Room,
+    /// Those who wait for room, by number: who needs none but for the call itself, and the others.
+    /// Nobody passes one of his own kind.
+    waiting: [VecDeque<(u64, Option<Waker>)>; 2],
+    /// The last number.
+    tickets: u64,
 }
 
 /// The error of a call to a context that has ended for `reason` (`dead` or `shutdown`).
@@ -120,24 +142,38 @@ pub(crate) fn ended(reason: ErrorKind) -> Error {
     Error::new(reason, message)
 }
 
+impl Lanes {
+    /// So much room is free again: who is to be woken.
+    fn free(&mut self, room: Room) -> [Option<Waker>; 2] {
+        self.taken.calls = self.taken.calls.saturating_sub(room.calls);
+        self.taken.kilobytes = self.taken.kilobytes.saturating_sub(room.kilobytes);
+        self.next_wakers()
+    }
+
+    /// The wakers of those who are to have room next.
+    fn next_wakers(&mut self) -> [Option<Waker>; 2] {
+        self.waiting.each_mut().map(|queue| queue.front_mut().and_then(|next| next.1.take()))
+    }
+}
+
 impl Mailbox {
     /// With room for so many calls from the host, which bring so many bytes along.
     pub(crate) fn new(calls: usize, bytes: usize) -> Self {
-        let lanes =
-            Lanes { control: VecDeque::new(), work: VecDeque::new(), waker: None, closed: None };
-        let room = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
-        let most_kilobytes = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).max(1);
+        let (control, work) = (VecDeque::new(), VecDeque::new());
+        let (waker, closed, taken) = (None, None, Room::default());
+        let (waiting, tickets) = ([VecDeque::new(), VecDeque::new()], 0);
+        let lanes = Lanes { control, work, waker, closed, taken, waiting, tickets };
         Self {
             lanes: Mutex::new(lanes),
-            calls: room(calls),
-            kilobytes: room(most_kilobytes as usize),
-            most_kilobytes,
+            has_control: AtomicBool::new(false),
+            most: Room { calls: calls.max(1), kilobytes: (bytes / 1024).max(1) },
         }
     }
 
-    /// What takes less than one is not counted; what takes more than there are waits for all.
-    fn kilobytes(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes / 1024).unwrap_or(u32::MAX).min(self.most_kilobytes)
+    /// The room that a call takes which brings `bytes` along. What is less than a KiB is not counted;
+    /// what is more than there is waits for all.
+    fn needs(&self, bytes: usize) -> Room {
+        Room { calls: 1, kilobytes: (bytes / 1024).min(self.most.kilobytes) }
     }
 
     /// A panic under this lock cannot happen in mid-change (only queue operations run), so a
@@ -146,39 +182,91 @@ impl Mailbox {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room for a call from the host that brings `bytes` along.
-    pub(crate) async fn room(&self, bytes: usize) -> Result<Room> {
-        let closed = |_| self.why_closed();
-        let call = self.calls.clone().acquire_owned().await.map_err(closed)?;
-        let kilobytes = match self.kilobytes(bytes) {
-            0 => None,
-            some => {
-                let room = self.kilobytes.clone().acquire_many_owned(some);
-                Some(room.await.map_err(closed)?)
+    /// Waits for room for a call from the host that brings `bytes` along, after those who came before.
+    /// Dropping what it gives gives it back.
+    pub(crate) async fn room(&self, bytes: usize) -> Result<Held<'_>> {
+        /// Somebody who waits: in which queue, and his number.
+        struct Waits<'a>(&'a Mailbox, usize, u64);
+        impl Drop for Waits<'_> {
+            fn drop(&mut self) {
+                let mut lanes = self.0.lock();
+                let queue = &mut lanes.waiting[self.1];
+                let place = queue.iter().position(|waits| waits.0 == self.2);
+                let left = place.and_then(|place| queue.remove(place));
+                // There may be room for the next one too.
+                let next = lanes.next_wakers();
+                drop(lanes);
+                drop(left);
+                next.into_iter().flatten().for_each(Waker::wake);
             }
+        }
+        let needs = self.needs(bytes);
+        let waits = {
+            let mut lanes = self.lock();
+            lanes.tickets += 1;
+            let ticket = lanes.tickets;
+            lanes.waiting[needs.queue()].push_back((ticket, None));
+            Waits(self, needs.queue(), ticket)
         };
-        Ok(Room { _call: call, _kilobytes: kilobytes })
+        poll_fn(|cx| {
+            let mut lanes = self.lock();
+            let is_next = lanes.waiting[waits.1].front().is_some_and(|next| next.0 == waits.2);
+            if is_next || lanes.closed.is_some() {
+                match self.take(&mut lanes, needs) {
+                    Err(error) if error.kind() == ErrorKind::Busy => {}
+                    taken => return Poll::Ready(taken.map(|room| Held { mailbox: self, room })),
+                }
+            }
+            let mut waker = Some(cx.waker().clone());
+            let queue = &mut lanes.waiting[waits.1];
+            if let Ok(place) = queue.binary_search_by_key(&waits.2, |waits| waits.0) {
+                mem::swap(&mut queue[place].1, &mut waker);
+            }
+            drop(lanes);
+            // A waker is the host's code: its drop must not find the lock taken.
+            drop(waker);
+            Poll::Pending
+        })
+        .await
     }
 
     /// Room for a call from the host that brings `bytes` along, if there is some now.
     pub(crate) fn try_room(&self, bytes: usize) -> Result<Room> {
-        let refused = |what: &'static str| {
-            move |error| match error {
-                TryAcquireError::Closed => self.why_closed(),
-                TryAcquireError::NoPermits => {
-                    Error::new(ErrorKind::Busy, format!("the context has its fill of {what}"))
-                }
-            }
-        };
-        let call = self.calls.clone().try_acquire_owned().map_err(refused("calls"))?;
-        let kilobytes = match self.kilobytes(bytes) {
-            0 => None,
-            some => {
-                let room = self.kilobytes.clone().try_acquire_many_owned(some);
-                Some(room.map_err(refused("arguments that wait"))?)
-            }
-        };
-        Ok(Room { _call: call, _kilobytes: kilobytes })
+        self.try_take(&mut self.lock(), bytes)
+    }
+
+    /// The same for somebody who has not waited.
+    fn try_take(&self, lanes: &mut Lanes, bytes: usize) -> Result<Room> {
+        let needs = self.needs(bytes);
+        if !lanes.waiting[needs.queue()].is_empty() && lanes.closed.is_none() {
+            return Err(Error::new(ErrorKind::Busy, "others wait for room in the context"));
+        }
+        self.take(lanes, needs)
+    }
+
+    fn take(&self, lanes: &mut Lanes, needs: Room) -> Result<Room> {
+        let refused =
+            |what| Err(Error::new(ErrorKind::Busy, format!("the context has its fill of {what}")));
+        if let Some(reason) = lanes.closed {
+            return Err(ended(reason));
+        }
+        let after = lanes.taken.and(needs);
+        if after.calls > self.most.calls {
+            return refused("calls");
+        }
+        if after.kilobytes > self.most.kilobytes {
+            return refused("arguments that wait");
+        }
+        lanes.taken = after;
+        Ok(needs)
+    }
+
+    /// So much room is free again.
+    pub(crate) fn give_back(&self, room: Room) {
+        if room != Room::default() {
+            let next = self.lock().free(room);
+            next.into_iter().flatten().for_each(Waker::wake);
+        }
     }
 
     /// Is nothing queued, and is it open?
@@ -202,18 +290,42 @@ impl Mailbox {
     /// # Errors
     /// `dead` or `shutdown` if the mailbox is closed; the request is dropped unanswered.
     pub(crate) fn request(&self, request: Request) -> Result<()> {
-        let mut lanes = self.lock();
+        let lanes = self.lock();
         if let Some(reason) = lanes.closed {
             drop(lanes);
             return Err(ended(reason));
         }
+        self.push(lanes, request);
+        Ok(())
+    }
+
+    /// Queues a call from the host, which takes room for what it brings along. If there is none, the
+    /// request comes back.
+    ///
+    /// # Errors
+    /// Those of [`request`](Self::request), and `busy` if there is no room now.
+    pub(crate) fn request_room(&self, mut request: Request) -> Result<(), (Error, Request)> {
+        let mut lanes = self.lock();
+        match self.try_take(&mut lanes, request.work.bytes()) {
+            Ok(room) => {
+                request.room = room;
+                self.push(lanes, request);
+                Ok(())
+            }
+            Err(error) => {
+                drop(lanes);
+                Err((error, request))
+            }
+        }
+    }
+
+    fn push(&self, mut lanes: MutexGuard<'_, Lanes>, request: Request) {
         lanes.work.push_back(request);
         let waker = lanes.waker.take();
         drop(lanes);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
     }
 
     /// Queues a control message; it gets lost if the mailbox is closed (then it has no object any
@@ -225,6 +337,7 @@ impl Mailbox {
             return;
         }
         lanes.control.push_back(control);
+        self.has_control.store(true, Ordering::Release);
         let waker = lanes.waker.take();
         drop(lanes);
         if let Some(waker) = waker {
@@ -232,13 +345,38 @@ impl Mailbox {
         }
     }
 
-    /// The next message, control first.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Message> {
+    /// The next message, control first. Requests come by way of `batch`, which the actor keeps, so
+    /// that it does not meet those who send them at each; `freed` is given back on the way.
+    pub(crate) fn poll_next(
+        &self,
+        cx: &mut Context<'_>,
+        batch: &mut VecDeque<Request>,
+        freed: &Cell<Room>,
+    ) -> Poll<Message> {
+        if !self.has_control.load(Ordering::Acquire)
+            && let Some(request) = batch.pop_front()
+        {
+            return Poll::Ready(Message::Request(request));
+        }
         let mut lanes = self.lock();
+        let room = freed.take();
+        if room != Room::default() {
+            let next = lanes.free(room);
+            if next.iter().any(Option::is_some) {
+                drop(lanes);
+                next.into_iter().flatten().for_each(Waker::wake);
+                lanes = self.lock();
+            }
+        }
         if let Some(control) = lanes.control.pop_front() {
+            self.has_control.store(!lanes.control.is_empty(), Ordering::Relaxed);
             return Poll::Ready(Message::Control(control));
         }
-        if let Some(request) = lanes.work.pop_front() {
+        self.has_control.store(false, Ordering::Relaxed);
+        if batch.is_empty() {
+            mem::swap(&mut lanes.work, batch);
+        }
+        if let Some(request) = batch.pop_front() {
             return Poll::Ready(Message::Request(request));
         }
         match &mut lanes.waker {
@@ -257,12 +395,31 @@ impl Mailbox {
     pub(crate) fn close(&self, reason: ErrorKind) -> VecDeque<Request> {
         let mut lanes = self.lock();
         lanes.closed.get_or_insert(reason);
-        let (control, work) = (std::mem::take(&mut lanes.control), std::mem::take(&mut lanes.work));
+        let (control, work) = (mem::take(&mut lanes.control), mem::take(&mut lanes.work));
         lanes.waker = None;
+        let waiting = lanes.waiting.iter_mut().flatten();
+        let waiting: Vec<_> = waiting.filter_map(|waits| waits.1.take()).collect();
         drop(lanes);
-        self.calls.close();
-        self.kilobytes.close();
+        waiting.into_iter().for_each(Waker::wake);
         drop(control);
         work
+    }
+}
+
+/// Room that was waited for, until somebody takes it.
+pub(crate) struct Held<'a> {
+    mailbox: &'a Mailbox,
+    room: Room,
+}
+
+impl Held<'_> {
+    pub(crate) fn take(mut self) -> Room {
+        mem::take(&mut self.room)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.mailbox.give_back(self.room);
     }
 }

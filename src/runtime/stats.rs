@@ -97,6 +97,8 @@ pub(crate) struct Gauges {
     tasks: AtomicUsize,
     resources: AtomicUsize,
     turns: AtomicUsize,
+    /// Calls that the actor has taken out of the mailbox and not looked at yet.
+    queued: AtomicUsize,
 }
 
 /// At which of its turns a context with calls under way tells what it uses: rarely enough to cost
@@ -133,6 +135,10 @@ impl Gauges {
         self.resources.store(usage.resources, Relaxed);
     }
 
+    pub(super) fn keep_queued(&self, queued: usize) {
+        self.queued.store(queued, Relaxed);
+    }
+
     pub(super) fn call_begins(&self) {
         self.calls.store(self.calls.load(Relaxed) + 1, Relaxed);
     }
@@ -160,7 +166,7 @@ impl Address {
             engine: self.settings.engine.name().into(),
             worker: self.worker.number(),
             usage: self.gauges.usage(),
-            queued: self.mailbox.queued(),
+            queued: self.mailbox.queued() + self.gauges.queued.load(Relaxed),
         }
     }
 }

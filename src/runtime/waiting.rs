@@ -1,11 +1,12 @@
 //! Callers that wait for a worker from outside of it, so that somebody can tell them when the worker
 //! itself cannot: it is held by code that no interrupt reaches.
 
-use crate::sync::{AtomicBool, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, SHARDS};
 use std::{
     future::{Future, poll_fn},
     mem,
     pin::pin,
+    ptr,
     sync::{PoisonError, atomic::Ordering},
     task::{Poll, Waker},
     time::Instant,
@@ -14,11 +15,21 @@ use std::{
 /// Those who wait for one worker, from other threads.
 #[derive(Default)]
 pub(crate) struct Waiting {
-    list: Mutex<List>,
+    /// Each thread has one, which it seldom shares.
+    shards: [Shard; SHARDS],
     /// The worker is held: those whose time has passed give up.
     is_held: AtomicBool,
-    /// The worker does not respond: everybody gives up. Changes only under the lock.
+    /// The worker does not respond: everybody gives up.
     is_stuck: AtomicBool,
+}
+
+/// On a cache line of its own: 128 bytes, since processors fetch two lines of 64 together.
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard {
+    list: Mutex<List>,
+    /// How many there are in the list. Changes only under its lock.
+    count: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -43,12 +54,26 @@ pub(crate) enum GaveUp {
     Stuck,
 }
 
-impl Waiting {
+impl Shard {
     /// Only list operations run under the lock, so poison means nothing.
     fn lock(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+/// The shard of the calling thread.
+fn own_shard() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    // What belongs to a thread lies at a place of its own. Fibonacci hashing: Knuth, The Art of
+    // Computer Programming, 6.4.
+    let place = HERE.with(|here| ptr::from_ref(here).addr()) as u64;
+    let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    usize::try_from(mixed).unwrap_or(0) % SHARDS
+}
+
+impl Waiting {
     /// Is the worker held, or was it a moment ago?
     pub(crate) fn is_held(&self) -> bool {
         self.is_held.load(Ordering::Relaxed)
@@ -72,11 +97,13 @@ impl Waiting {
         until: Option<Instant>,
         waker: &Waker,
     ) -> Option<GaveUp> {
-        let mut list = self.lock();
+        let number = place.0.map_or_else(own_shard, |(shard, _)| shard);
+        let shard = &self.shards[number];
+        let mut list = shard.lock();
         if self.is_stuck() {
             return Some(GaveUp::Stuck);
         }
-        if let Some(caller) = place.0.and_then(|index| list.callers[index].as_mut()) {
+        if let Some(caller) = place.0.and_then(|(_, index)| list.callers[index].as_mut()) {
             let is_late = caller.is_late;
             let old = (!caller.waker.will_wake(waker))
                 .then(|| mem::replace(&mut caller.waker, waker.clone()));
@@ -86,7 +113,7 @@ impl Waiting {
             return is_late.then_some(GaveUp::Late);
         }
         let caller = Some(Caller { until, waker: waker.clone(), is_late: false });
-        place.0 = Some(match list.free.pop() {
+        let index = match list.free.pop() {
             Some(index) => {
                 list.callers[index] = caller;
                 index
@@ -95,27 +122,38 @@ impl Waiting {
                 list.callers.push(caller);
                 list.callers.len() - 1
             }
-        });
+        };
+        shard.count.store(list.callers.len() - list.free.len(), Ordering::Relaxed);
+        place.0 = Some((number, index));
         None
     }
 
     /// Gives the place back, if it was taken.
     pub(crate) fn leave(&self, place: &mut Place) {
-        let Some(index) = place.0.take() else { return };
-        let mut list = self.lock();
+        let Some((shard, index)) = place.0.take() else { return };
+        let shard = &self.shards[shard];
+        let mut list = shard.lock();
         let left = list.callers[index].take();
         list.free.push(index);
+        shard.count.store(list.callers.len() - list.free.len(), Ordering::Relaxed);
         drop(list);
         drop(left);
+    }
+
+    /// Does nobody wait whose last wait began on this thread, or on one that shares its list?
+    pub(crate) fn is_empty_here(&self) -> bool {
+        self.shards[own_shard()].count.load(Ordering::Relaxed) == 0
     }
 
     /// The worker is held: tells those whose time has passed.
     pub(crate) fn expire(&self, now: Instant) {
         let mut late = Vec::new();
-        for caller in self.lock().callers.iter_mut().flatten() {
-            if !caller.is_late && caller.until.is_some_and(|until| until <= now) {
-                caller.is_late = true;
-                late.push(caller.waker.clone());
+        for shard in &self.shards {
+            for caller in shard.lock().callers.iter_mut().flatten() {
+                if !caller.is_late && caller.until.is_some_and(|until| until <= now) {
+                    caller.is_late = true;
+                    late.push(caller.waker.clone());
+                }
             }
         }
         late.into_iter().for_each(Waker::wake);
@@ -123,13 +161,16 @@ impl Waiting {
 
     /// The worker does not respond, or does again. Returns what was thought before.
     pub(crate) fn set_stuck(&self, is_stuck: bool) -> bool {
-        let list = self.lock();
         let before = self.is_stuck.swap(is_stuck, Ordering::Relaxed);
-        let wakers: Vec<_> = match is_stuck && !before {
-            true => list.callers.iter().flatten().map(|caller| caller.waker.clone()).collect(),
-            false => Vec::new(),
-        };
-        drop(list);
+        let mut wakers = Vec::new();
+        if is_stuck && !before {
+            // Who takes a place after this look at its list sees that the worker is stuck: the lock
+            // tells.
+            for shard in &self.shards {
+                let list = shard.lock();
+                wakers.extend(list.callers.iter().flatten().map(|caller| caller.waker.clone()));
+            }
+        }
         wakers.into_iter().for_each(Waker::wake);
         before
     }
@@ -138,7 +179,7 @@ impl Waiting {
 /// The place of somebody who waits, in the list once he was polled in vain. Whoever has it gives it
 /// back.
 #[derive(Default)]
-pub(crate) struct Place(Option<usize>);
+pub(crate) struct Place(Option<(usize, usize)>);
 
 /// Waits for `future`, and gives up as `waiting` says, unless that is none.
 ///

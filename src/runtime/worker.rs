@@ -101,9 +101,10 @@ impl Worker {
         !self.is_inline && !self.is_here()
     }
 
-    /// Is somebody who calls from another thread likely to be answered at once?
+    /// Is somebody who calls from another thread likely to be answered at once, and has his thread
+    /// nothing else to do, as far as that can be seen from here?
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        !self.is_inline && !self.bell.is_asleep() && self.looks.is_worth_it()
+        !self.bell.is_asleep() && self.waiting.is_empty_here() && self.looks.is_worth_it()
     }
 
     /// Was an answer seen that somebody looked for?

@@ -35,7 +35,7 @@ fn call(mailbox: &Mailbox, waiting: &Waiting, until: Option<Instant>) -> Outcome
         assert_eq!(error.kind(), ErrorKind::Dead);
         return Outcome::Closed;
     }
-    match block_on(waiting::wait(Some(waiting.place()), until, answer)) {
+    match block_on(waiting::wait(Some(waiting), until, answer)) {
         Ok(answer) => match answer.unwrap() {
             Ok(value) => {
                 assert_eq!(value.as_str(), Some("a"));
@@ -122,7 +122,7 @@ fn a_caller_that_goes_away_leaves_its_place() {
             thread::spawn(move || {
                 let (request, answer) = request("a");
                 mailbox.request(request).unwrap();
-                let mut wait = pin!(waiting::wait(Some(waiting.place()), None, answer));
+                let mut wait = pin!(waiting::wait(Some(&waiting), None, answer));
                 // One look, then it is dropped.
                 block_on(poll_fn(|cx| {
                     assert!(wait.as_mut().poll(cx).is_pending() || waiting.is_stuck());
@@ -141,7 +141,7 @@ fn a_caller_that_goes_away_leaves_its_place() {
         caller.join().unwrap();
         // The next one to wait finds the worker as it is, in whatever place was left.
         waiting.set_stuck(false);
-        assert_eq!(block_on(waiting::wait(Some(waiting.place()), None, async { 1 })), Ok(1));
+        assert_eq!(block_on(waiting::wait(Some(&*waiting), None, async { 1 })), Ok(1));
         serve(&mailbox);
     });
 }

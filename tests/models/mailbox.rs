@@ -3,14 +3,14 @@
 
 use crate::{
     explore,
-    runtime::mailbox::{Control, Mailbox, Message, Reply, Request, Work},
+    runtime::mailbox::{Control, Mailbox, Message, Reply, Request, Room, Work},
 };
 use calog::{
     Error, ErrorKind, Result, Value,
     engine::{Chain, Source},
 };
 use loom::{future::block_on, thread};
-use std::sync::Arc;
+use std::{cell::Cell, collections::VecDeque, future::poll_fn, sync::Arc};
 use tokio::sync::oneshot;
 
 /// A call that says who made it, and where its answer comes.
@@ -19,7 +19,7 @@ pub(crate) fn request(name: &str) -> (Request, oneshot::Receiver<Result<Value>>)
     let (text, folder) = (String::new(), None);
     let work = Work::Load(Source { name: name.into(), text, folder, wants_result: false });
     let chain = Chain { number: 1, depth: 0, deadline: None, fidelity: None };
-    let (inherited, reply, room) = (None, Reply::To(reply), None);
+    let (inherited, reply, room) = (None, Reply::To(reply), Room::default());
     let span = tracing::Span::none();
     (Request { work, chain, inherited, reply, room, span }, answer)
 }
@@ -37,12 +37,19 @@ pub(crate) fn answer(request: Request) {
     let _ = reply.send(Ok(source.name.into()));
 }
 
+/// The next message, as an actor gets it.
+fn next(mailbox: &Mailbox, batch: &mut VecDeque<Request>) -> Message {
+    let freed = Cell::new(Room::default());
+    block_on(poll_fn(|cx| mailbox.poll_next(cx, batch, &freed)))
+}
+
 /// What an actor does: answers until it is to stop, then answers what is left.
 pub(crate) fn serve(mailbox: &Mailbox) {
-    while let Message::Request(request) = block_on(mailbox.next()) {
+    let mut batch = VecDeque::new();
+    while let Message::Request(request) = next(mailbox, &mut batch) {
         answer(request);
     }
-    for request in mailbox.close(ErrorKind::Dead) {
+    for request in batch.into_iter().chain(mailbox.close(ErrorKind::Dead)) {
         if let Reply::To(reply) = request.reply {
             let _ = reply.send(Err(Error::new(ErrorKind::Dead, "closed")));
         }
@@ -61,8 +68,9 @@ fn every_message_wakes_the_actor() {
                 assert_eq!(block_on(answer).unwrap().unwrap().as_str(), Some(name));
             })
         });
+        let mut batch = VecDeque::new();
         for _ in 0..2 {
-            match block_on(mailbox.next()) {
+            match next(&mailbox, &mut batch) {
                 Message::Request(request) => answer(request),
                 Message::Control(_) => panic!("nobody sent that"),
             }
@@ -86,9 +94,9 @@ fn control_passes_work_that_is_queued() {
                 mailbox.control(Control::Release(2));
             })
         };
-        let mut seen = Vec::new();
+        let (mut seen, mut batch) = (Vec::new(), VecDeque::new());
         for _ in 0..3 {
-            seen.push(match block_on(mailbox.next()) {
+            seen.push(match next(&mailbox, &mut batch) {
                 Message::Control(Control::Release(key)) => key,
                 _ => 0,
             });

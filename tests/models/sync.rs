@@ -2,8 +2,10 @@
 
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
 };
+
+pub(crate) const SHARDS: usize = 2;
 
 use std::{
     borrow::Borrow,
