@@ -1,11 +1,19 @@
 //! All that calog promises about speed, each figure beside its baseline in the same run, as one table of
 //! ratios.
 //!
-//! `cargo bench --bench summary` prints the table and writes it to `target/summary.json`; words after
-//! `--` choose the rows that contain one of them, and `--list` names the rows. Rounds of both sides
-//! alternate; a ratio is the median of the ratios of the pairs, since closed loops across threads depend
-//! on what else the machine does by a factor of five. p50 and p99 are of single calls of our side; where
-//! a script makes them, each is the mean of a batch of ten. Every answer is checked.
+//! `cargo bench --bench summary` prints the table and writes it to `target/summary.json`, in a few
+//! minutes; after `--`, words choose the rows that contain one of them, of which nothing is written, and
+//! `--list` names the rows.
+//!
+//! Rounds of both sides alternate, and a ratio is the median of the ratios of the pairs, since closed
+//! loops across threads depend on what else the machine does by a factor of five. The figures are means
+//! of rounds of some ten thousand calls, of which the median is shown; p50 and p99 are of single calls of
+//! our side, with the time of a look at the clock in them. Where a script makes the calls, which cannot
+//! be timed singly, each is the mean of a batch of ten, with a tenth of a native that looks at the clock.
+//! Every answer is checked. Not measured are starts of brokers, and anything beyond one machine.
+//!
+//! The baselines that need mlua's `send` are a program of their own, `benches/baselines/`, which is built
+//! here, since one build cannot have mlua with it and without it.
 
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used, reason = "a bench")]
 
@@ -85,7 +93,7 @@ const ROWS: &[Row] = &[
     ("tight loops under limits, JS / bare rquickjs", 1.05, |_| Ok(tight_loops("JavaScript"))),
     ("open and close, Lua / bare mlua", 1.3, |_| Ok(open("lua", bare::lua_open))),
     ("open and close, JS / bare rquickjs", 1.3, |_| Ok(open("js", bare::js_open))),
-    ("idle, 1,000 contexts: share of a core", 0.01, |_| Ok(idle())),
+    ("idle, 1,000 contexts: share of a core", 0.01, |_| idle()),
     ("64 callers, 10,000 contexts / 10 contexts", 1.5, |_| {
         let side = |count| ours::asked(Place::Default, count, 64);
         let found = compare(side(10_000), side(10));
@@ -167,8 +175,9 @@ fn sleeps() -> Side {
     })
 }
 
-/// Processor time of this process so far.
-fn processor_time() -> Duration {
+/// Processor time of this process so far, where the system says so.
+#[cfg(unix)]
+fn processor_time() -> Option<Duration> {
     // SAFETY: the system fills the struct, which holds numbers only.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -176,11 +185,17 @@ fn processor_time() -> Duration {
         usage
     };
     let of = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
-    of(usage.ru_utime) + of(usage.ru_stime)
+    Some(of(usage.ru_utime) + of(usage.ru_stime))
 }
 
-/// What a process with 1,000 contexts that were called once takes of a core while nothing is asked.
-fn idle() -> Found {
+#[cfg(not(unix))]
+fn processor_time() -> Option<Duration> {
+    None
+}
+
+/// What a process with 1,000 contexts that were called once takes of a core while nothing is asked: of
+/// each second, so many nanoseconds.
+fn idle() -> Result<Found, String> {
     let ours = Ours::new(Place::Default);
     let contexts = ours.increments("lua", 1000);
     ours.block_on(async {
@@ -188,12 +203,12 @@ fn idle() -> Found {
             assert_eq!(context.call::<i64>(name, (1,)).await.unwrap(), 2);
         }
     });
-    let (start, before) = (Instant::now(), processor_time());
+    let so_far = || processor_time().ok_or("the system does not tell processor time");
+    let (start, before) = (Instant::now(), so_far()?);
     std::thread::sleep(Duration::from_secs(6));
-    let (used, passed) =
-        ((processor_time() - before).as_nanos() as f64, start.elapsed().as_nanos());
-    let ratio = used / passed as f64;
-    Found { ratio, ours: used, theirs: passed as f64, latencies: Vec::new(), beside: Vec::new() }
+    let ratio = (so_far()? - before).as_secs_f64() / start.elapsed().as_secs_f64();
+    let (latencies, beside) = (Vec::new(), Vec::new());
+    Ok(Found { ratio, ours: ratio * 1e9, theirs: 1e9, latencies, beside })
 }
 
 fn main() {
@@ -205,7 +220,7 @@ fn main() {
         return rows.for_each(|(name, ..)| println!("{name}"));
     }
     println!(
-        "{:<52}{:>12}{:>12}{:>9}{:>7}{:>10}{:>10}",
+        "{:<52}{:>14}{:>14}{:>9}{:>7}{:>11}{:>11}",
         "ours / baseline", "ours ns", "theirs ns", "ratio", "goal", "p50 us", "p99 us"
     );
     let (bench, start) = (Bench::default(), Instant::now());
@@ -221,7 +236,7 @@ fn main() {
         let (p50, p99) = (found.percentile(50), found.percentile(99));
         let verdict = if found.ratio <= *goal { "ok" } else { "over" };
         println!(
-            "{name:<52}{:>12.1}{:>12.1}{:>9.3}{goal:>7}{p50:>10.2}{p99:>10.2} {verdict}",
+            "{name:<52}{:>14.1}{:>14.1}{:>9.3}{goal:>7}{p50:>11.2}{p99:>11.2} {verdict}",
             found.ours, found.theirs, found.ratio
         );
         found.beside.iter().for_each(|line| println!("    {line}"));
@@ -230,6 +245,9 @@ fn main() {
         }));
     }
     eprintln!("{:.0} s", start.elapsed().as_secs_f64());
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/summary.json");
-    std::fs::write(file, serde_json::to_string_pretty(&json).unwrap()).unwrap();
+    if words.is_empty() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/summary.json");
+        std::fs::write(file, serde_json::to_string_pretty(&json).unwrap()).unwrap();
+        println!("written to {file}");
+    }
 }

@@ -4,6 +4,7 @@
 use super::Side;
 use std::{
     cell::RefCell,
+    env::consts::EXE_EXTENSION,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -27,8 +28,9 @@ impl Baselines {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (manifest, target) =
             (root.join("benches/baselines/Cargo.toml"), root.join("target/baselines"));
-        eprintln!("building {} (once, about a minute)", manifest.display());
-        let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+        eprintln!("building {} (a minute or two, once)", manifest.display());
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut cargo = Command::new(cargo);
         cargo.args(["build", "--quiet", "--release", "--locked"]);
         cargo.arg("--manifest-path").arg(&manifest).arg("--target-dir").arg(&target);
         match cargo.status() {
@@ -36,7 +38,7 @@ impl Baselines {
             Ok(status) => return Err(format!("{cargo:?} failed: {status}")),
             Err(error) => return Err(format!("{cargo:?} cannot be run: {error}")),
         }
-        let program = target.join("release/calog-baselines");
+        let program = target.join("release/calog-baselines").with_extension(EXE_EXTENSION);
         let started = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child =
             started.map_err(|error| format!("{} cannot be run: {error}", program.display()))?;

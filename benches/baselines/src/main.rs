@@ -93,7 +93,9 @@ fn main() {
     let mut opened: HashMap<(String, usize), Rounds> = HashMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        let [kind, numbers @ ..] = &line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
+        let [kind, numbers @ ..] = &line.split_whitespace().collect::<Vec<_>>()[..] else {
+            continue;
+        };
         let [contexts, callers, calls] = numbers else { panic!("`{line}` is no round") };
         let contexts = contexts.parse().unwrap();
         let key = (kind.to_string(), contexts);
