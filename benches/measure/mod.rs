@@ -139,10 +139,7 @@ pub struct Group<'a>(BenchmarkGroup<'a, WallTime>);
 
 impl<'a> Group<'a> {
     pub fn new(criterion: &'a mut Criterion, name: &str) -> Self {
-        let mut group = criterion.benchmark_group(name);
-        group.sample_size(20).measurement_time(Duration::from_secs(2));
-        group.warm_up_time(Duration::from_millis(500));
-        Self(group)
+        Self(criterion.benchmark_group(name))
     }
 
     pub fn side(&mut self, name: &str, open: impl FnOnce() -> Side) -> &mut Self {
@@ -156,9 +153,12 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The main function of a bench that criterion runs.
+/// The main function of a bench that criterion runs. There are many sides, so each has little time
+/// unless the command line says otherwise.
 pub fn run(benches: impl FnOnce(&mut Criterion)) {
-    let mut criterion = Criterion::default().configure_from_args();
+    let (sample, warm_up) = (Duration::from_secs(1), Duration::from_millis(300));
+    let criterion = Criterion::default().sample_size(20).measurement_time(sample);
+    let mut criterion = criterion.warm_up_time(warm_up).configure_from_args();
     benches(&mut criterion);
     criterion.final_summary();
 }
