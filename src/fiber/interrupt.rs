@@ -92,6 +92,7 @@ pub(super) struct Entered(u64, Target);
 /// All stores are this thread's own, and the signal handler runs on this thread, so program order
 /// is enough and `Relaxed` keeps it cheap; the watchdog reads `active` only as a number that
 /// changes.
+#[inline]
 pub(super) fn enter(target: Target) -> Entered {
     let epoch = EPOCH.get() + 1;
     EPOCH.set(epoch);
@@ -104,6 +105,7 @@ pub(super) fn enter(target: Target) -> Entered {
 }
 
 /// It suspended or ended: restores what was published before, and returns its target.
+#[inline]
 pub(super) fn leave(Entered(active, target): Entered) -> Target {
     with_slot(|slot| {
         slot.active.store(active, Relaxed);
@@ -114,6 +116,7 @@ pub(super) fn leave(Entered(active, target): Entered) -> Target {
 
 /// The interpreter switches to another of its stacks: publishes the new target, returns the old
 /// one.
+#[inline]
 pub(crate) fn running(target: Target) -> Target {
     with_slot(|slot| slot.publish(target)).unwrap_or(Target::NONE)
 }

@@ -21,6 +21,7 @@
 
 mod interrupt;
 mod nest;
+mod strand;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -37,21 +38,19 @@ use crate::{
     error::{Error, ErrorKind, Frame, Result},
     value::Value,
 };
-use corosensei::{
-    Coroutine, CoroutineResult, Yielder,
-    stack::{DefaultStack, Stack},
-};
+use corosensei::Yielder;
 use futures::future::LocalBoxFuture;
 use std::{
     cell::{Cell, RefCell},
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     ptr,
-    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
+use strand::{Parcel, Run, Strand};
 
 /// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
 /// under nested pattern matching and 431 KiB was the high water mark. JavaScript has one, and spends
@@ -68,9 +67,6 @@ pub const GRACE: Duration = Duration::from_millis(2);
 /// In the place of a time that has passed for good.
 const OVER: Duration = Duration::ZERO;
 
-/// Stacks kept per thread for the next fiber. Beyond that they go back to the system.
-const POOLED_STACKS: usize = 256;
-
 /// What a raw native waits for.
 pub type Operation = LocalBoxFuture<'static, Result<Value>>;
 
@@ -80,7 +76,6 @@ thread_local! {
     /// When the handlers of fibers that end together must have ended.
     static TOGETHER: Cell<Option<Duration>> = const { Cell::new(None) };
     static CURRENT: Cell<*const Control> = const { Cell::new(ptr::null()) };
-    static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Does code run on a fiber that has three quarters of its stack left, so that it may run somebody
@@ -121,10 +116,15 @@ fn computed() -> Duration {
     BEGAN.elapsed()
 }
 
-/// The part of a fiber that the code running on it can see.
+/// The part of a fiber that the code running on it can see. It belongs to the fiber's strand, and is
+/// cleared between two fibers.
 pub(crate) struct Control {
-    /// Where to suspend to; set by the first instruction on the fiber.
-    yielder: Cell<*const Yielder<(), ()>>,
+    /// Where to suspend to; set by the first instruction on the strand.
+    yielder: Cell<*const Yielder<*const Self, bool>>,
+    /// What the strand is to run next.
+    job: Cell<Option<Run>>,
+    /// The parcel of the fiber, which is being resumed. Only valid inside `resume`.
+    parcel: Cell<*mut ()>,
     /// The waker of the poll that is running the fiber now. Only valid inside `resume`.
     waker: Cell<*const Waker>,
     /// Set once the fiber is told to end: until when it may go on by itself; then, once it was made
@@ -152,9 +152,9 @@ pub(crate) struct Control {
 /// Runs `f` with the control block of the fiber that runs now, if one does.
 pub(crate) fn with_current<R>(f: impl FnOnce(&Control) -> R) -> Option<R> {
     let current = CURRENT.get();
-    // SAFETY: by rule 1 `CURRENT` is null or points into the `Rc<Shared>` of the fiber whose
-    // `resume` is on this thread's stack below us. `resume` borrows that fiber until it returns, so
-    // the block outlives every frame on the fiber, and with them `f`.
+    // SAFETY: by rule 1 `CURRENT` is null or points to the control block of the strand whose
+    // `resume` is on this thread's stack below us. `resume` borrows that strand until it returns,
+    // so the block outlives every frame on the fiber, and with them `f`.
     (!current.is_null()).then(|| f(unsafe { &*current }))
 }
 
@@ -167,6 +167,8 @@ impl Control {
     fn new(stack_limit: usize) -> Self {
         Self {
             yielder: Cell::new(ptr::null()),
+            job: Cell::new(None),
+            parcel: Cell::new(ptr::null_mut()),
             waker: Cell::new(Waker::noop()),
             dying: Cell::new(None),
             raised: Cell::new(false),
@@ -178,6 +180,19 @@ impl Control {
             target: Cell::new(Target::NONE),
             tag: Cell::new(ptr::null()),
         }
+    }
+
+    /// Its fiber has ended: nothing of it reaches the next one. What a resume sets is left.
+    #[inline]
+    fn clear(&self) {
+        self.job.set(None);
+        self.dying.set(None);
+        self.raised.set(false);
+        self.keeps.set(false);
+        self.target.set(Target::NONE);
+        self.tag.set(ptr::null());
+        drop(self.outcome.take());
+        self.end_operation();
     }
 
     /// Is the fiber being ended?
@@ -207,11 +222,11 @@ impl Control {
     }
 
     fn suspend(&self) {
-        // SAFETY: set on entry to the fiber, before anything could call this; the yielder lives at
-        // the bottom of the fiber's own stack for as long as the fiber has frames. Nobody but the
+        // SAFETY: set on entry to the strand, before anything could call this; the yielder lives at
+        // the bottom of the strand's own stack for as long as that has frames. Nobody but the
         // running fiber reaches its `Control` (through `with_current`), so it is this fiber that
         // suspends.
-        unsafe { (*self.yielder.get()).suspend(()) }
+        unsafe { (*self.yielder.get()).suspend(false) };
     }
 
     /// Polls `step` to its end and suspends in between. `None`: the fiber is dying.
@@ -290,10 +305,9 @@ impl Control {
     /// `false`: there was none.
     fn end_operation(&self) -> bool {
         // Dropping it may cancel other calls, which must not happen under the borrow.
-        let ended = self.operation.borrow_mut().take();
-        let was_there = ended.is_some();
+        let Some(ended) = self.operation.borrow_mut().take() else { return false };
         let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
-        was_there
+        true
     }
 
     fn doom(&self) {
@@ -375,150 +389,117 @@ pub(crate) fn take_last_trace() -> Vec<Frame> {
     LAST_TRACE.take()
 }
 
-/// What the fiber and its future share: one allocation a call.
-struct Shared<R> {
-    control: Control,
-    result: Cell<Option<Result<R>>>,
-}
-
-/// A call on its own stack, as a future. Dropping it ends the call (rule 3).
-pub struct Fiber<R> {
+/// A call on its own stack, as a future: `F` is what it runs, `R` what that results in. Dropping it
+/// ends the call (rule 3).
+pub struct Fiber<R, F> {
     /// `None` once it has ended.
-    coroutine: Option<Coroutine<(), (), (), DefaultStack>>,
-    shared: Rc<Shared<R>>,
+    strand: Option<Strand>,
+    parcel: Parcel<R, F>,
 }
 
-impl<R> Unpin for Fiber<R> {}
+impl<R, F> Unpin for Fiber<R, F> {}
 
 /// A fiber that will run `f` when it is polled. A panic of `f` is an error of kind `panicked`.
 ///
 /// # Errors
 /// `memory` if the system has no room for another stack.
-pub fn spawn<R: 'static>(f: impl FnOnce() -> Result<R> + 'static) -> Result<Fiber<R>> {
-    // At the end of a thread the pool may be gone before the last fibers are.
-    let pooled = STACKS.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    let stack = match pooled {
-        Some(stack) => stack,
-        None => DefaultStack::new(STACK_BYTES).map_err(|error| {
-            Error::new(ErrorKind::Memory, format!("no stack for another call: {error}"))
-        })?,
-    };
-    let control = Control::new(stack.limit().get());
-    let shared = Rc::new(Shared { control, result: Cell::new(None) });
-    let inside: *const Shared<R> = Rc::as_ptr(&shared);
-    let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
-        // SAFETY: the `Fiber` owns this coroutine and a count of `shared`, and lets go of the count
-        // only after the coroutine has ended or was leaked for ever (`cancel`).
-        let shared = unsafe { &*inside };
-        shared.control.yielder.set(yielder);
-        let result = catch_unwind(AssertUnwindSafe(f));
-        shared.result.set(Some(result.unwrap_or_else(|p| Err(Error::from_panic(&*p)))));
-    });
-    Ok(Fiber { coroutine: Some(coroutine), shared })
+pub fn spawn<R: 'static, F>(f: F) -> Result<Fiber<R, F>>
+where
+    F: FnOnce() -> Result<R> + 'static,
+{
+    let parcel = Parcel::Job(f);
+    Ok(Fiber { strand: Some(Strand::for_job(&parcel)?), parcel })
 }
 
-fn recycle(stack: DefaultStack) {
-    let _ = STACKS.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.len() < POOLED_STACKS {
-            pool.push(stack);
-        }
-    });
-}
-
-impl<R> Fiber<R> {
+impl<R, F> Fiber<R, F> {
     /// Runs it until it waits (`false`) or has ended (`true`).
     fn resume(&mut self) -> bool {
-        let Some(coroutine) = self.coroutine.as_mut() else { return true };
-        let control = &self.shared.control;
-        let outer = CURRENT.replace(control);
-        let entered = interrupt::enter(control.target.get());
-        let result = coroutine.resume(());
-        control.target.set(interrupt::leave(entered));
-        CURRENT.set(outer);
-        match result {
-            CoroutineResult::Yield(()) => false,
-            CoroutineResult::Return(()) => {
-                if let Some(ended) = self.coroutine.take() {
-                    recycle(ended.into_stack());
-                }
-                true
-            }
+        let Some(strand) = &mut self.strand else { return true };
+        // SAFETY: `spawn` took the strand for this parcel, and nothing else parts the two: they may
+        // only move together.
+        let ended = unsafe { strand.resume(&mut self.parcel) };
+        if ended && let Some(strand) = self.strand.take() {
+            strand.retire();
         }
+        ended
+    }
+
+    /// How it ended.
+    fn take_result(&mut self) -> Result<R> {
+        match mem::replace(&mut self.parcel, Parcel::Away) {
+            Parcel::Result(result) => result,
+            Parcel::Job(_) | Parcel::Away => Err(cancelled()),
+        }
+    }
+
+    fn control(&self) -> Option<&Control> {
+        self.strand.as_ref().map(Strand::control)
     }
 
     /// Did it suspend because its slice was over, and not to wait?
     pub fn preempted(&self) -> bool {
-        self.shared.control.preempted.get()
+        self.control().is_some_and(|control| control.preempted.get())
     }
 
     /// Must its interpreter wait for it? It was preempted, or keeps the interpreter while it waits.
     pub(crate) fn keeps_interpreter(&self) -> bool {
-        self.preempted() || self.shared.control.keeps.get()
+        self.control().is_some_and(|control| control.preempted.get() || control.keeps.get())
     }
 
     /// Drives what it waits for, while it may not run itself.
     fn advance(&self, cx: &mut Context<'_>) {
-        let _ = self.shared.control.advance(cx);
+        let _ = self.control().map(|control| control.advance(cx));
     }
 
     /// Gives up what it waits for, before it can be ended itself.
     fn abandon(&self) {
-        self.shared.control.abandon();
+        if let Some(control) = self.control() {
+            control.abandon();
+        }
     }
 
     /// Tells the script that its call is over and runs it to its end.
     fn cancel(&mut self) {
-        let Some(coroutine) = self.coroutine.as_mut() else { return };
-        if !coroutine.started() {
-            // Nothing but the closure is on the stack: it is dropped in place.
-            coroutine.force_unwind();
-            if let Some(unused) = self.coroutine.take() {
-                recycle(unused.into_stack());
+        let Some(strand) = &self.strand else { return };
+        if let Parcel::Job(_) = self.parcel {
+            // Nothing of it is on the stack.
+            if let Some(strand) = self.strand.take() {
+                strand.retire();
             }
             return;
         }
         let until = TOGETHER.get().unwrap_or_else(|| computed() + GRACE);
-        self.shared.control.dying.set(Some(until));
-        self.shared.control.waker.set(Waker::noop());
+        strand.control().dying.set(Some(until));
+        strand.control().waker.set(Waker::noop());
         // A dying fiber never suspends of its own accord: one resume ends it. The few more are for
         // an engine that breaks rule 3 in a way that time may mend.
         for _ in 0..8 {
             if self.resume() {
-                if let Some(Err(error)) = self.shared.result.take() {
+                if let Err(error) = self.take_result() {
                     LAST_TRACE.set(error.into_trace());
                 }
                 return;
             }
         }
-        self.leak();
-    }
-
-    /// Gives up on a fiber that does not end: its stack is leaked, for its frames may hold
-    /// anything.
-    #[expect(clippy::mem_forget, reason = "the frames on the stack must never be touched again")]
-    fn leak(&mut self) {
-        if let Some(mut coroutine) = self.coroutine.take() {
-            // SAFETY: the stack is never reused or freed (forgotten below), nor is the control
-            // block that its frames point to, so no frame's memory is ever handed out again.
-            unsafe { coroutine.force_reset() };
-            std::mem::forget(coroutine);
-            std::mem::forget(self.shared.clone());
+        if let Some(strand) = self.strand.take() {
+            strand.leak();
         }
     }
 }
 
-impl<R> Future for Fiber<R> {
+impl<R, F> Future for Fiber<R, F> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
-        let control = &self.shared.control;
-        control.waker.set(cx.waker());
-        control.preempted.set(false);
-        let ended = self.resume();
-        self.shared.control.waker.set(Waker::noop());
-        if ended {
-            return Poll::Ready(self.shared.result.take().unwrap_or_else(|| Err(cancelled())));
+        if let Some(control) = self.control() {
+            control.waker.set(cx.waker());
+            control.preempted.set(false);
+        }
+        if self.resume() {
+            return Poll::Ready(self.take_result());
+        }
+        if let Some(control) = self.control() {
+            control.waker.set(Waker::noop());
         }
         if self.preempted() {
             // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets
@@ -530,7 +511,7 @@ impl<R> Future for Fiber<R> {
     }
 }
 
-impl<R> Drop for Fiber<R> {
+impl<R, F> Drop for Fiber<R, F> {
     fn drop(&mut self) {
         self.cancel();
     }

@@ -230,14 +230,14 @@ impl State {
     }
 }
 
-enum Stage<R: 'static, F> {
+enum Stage<R, F> {
     /// It waits to be let in. Its stack is not taken before that.
     Outside(F),
-    Inside(Fiber<R>),
+    Inside(Fiber<R, F>),
     Over,
 }
 
-struct Entering<R: 'static, F> {
+struct Entering<R: 'static, F: 'static> {
     nest: Rc<State>,
     id: u64,
     admission: Admission,
@@ -287,7 +287,7 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Future for Entering<R, F> {
     }
 }
 
-impl<R: 'static, F> Drop for Entering<R, F> {
+impl<R: 'static, F: 'static> Drop for Entering<R, F> {
     fn drop(&mut self) {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Over => {}

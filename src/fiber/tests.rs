@@ -1,7 +1,7 @@
 use super::*;
-use std::{future::poll_fn, task::Wake};
+use std::{future::poll_fn, rc::Rc, task::Wake};
 
-fn poll<R>(fiber: &mut Fiber<R>) -> Poll<Result<R>> {
+fn poll<R, F>(fiber: &mut Fiber<R, F>) -> Poll<Result<R>> {
     Pin::new(fiber).poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -89,7 +89,91 @@ fn a_panic_is_an_error_and_the_stack_is_reused() {
         let Poll::Ready(Err(error)) = poll(&mut fiber) else { panic!("ended well") };
         assert_eq!((error.kind(), error.message()), (ErrorKind::Panicked, "boom"));
     }
-    assert!(STACKS.with_borrow(Vec::len) >= 1);
+    assert!(strand::idle() >= 1);
+}
+
+// A strand serves jobs of any type, and nothing of one is left for the next.
+#[test]
+fn a_strand_is_clean_for_the_next_job() {
+    let dropped = Rc::new(());
+    let inside = dropped.clone();
+    let mut first = spawn(move || {
+        with_current(|control| {
+            // What a call leaves behind that ends without asking how its operation did.
+            control.settle(Ok(Value::Int(1)));
+            control.begin(Box::pin(async move {
+                drop(inside);
+                Ok(Value::Nil)
+            }));
+            control.tag.set(ptr::dangling());
+        });
+        block_on_keeping(after(1)).map(|seen| vec![seen; 3])
+    })
+    .unwrap();
+    assert!(poll(&mut first).is_pending());
+    assert!(first.keeps_interpreter());
+    let before = strand::idle();
+    // It may move while it is suspended.
+    let mut first = Box::new(first);
+    assert_eq!(poll(&mut first), Poll::Ready(Ok(vec![7; 3])));
+    assert_eq!(Rc::strong_count(&dropped), 1, "the operation went with its fiber");
+    assert_eq!(strand::idle(), before + 1);
+    let mut second = spawn(move || {
+        let left = with_current(|control| (control.take_outcome(), control.tag.get().is_null()));
+        Ok((left.unwrap(), dying(), "second"))
+    })
+    .unwrap();
+    assert_eq!(strand::idle(), before, "it is the same strand");
+    let Poll::Ready(Ok(((outcome, has_no_tag), dying, name))) = poll(&mut second) else {
+        panic!("it waits")
+    };
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Cancelled, "there was none");
+    assert!(has_no_tag && !dying && name == "second");
+}
+
+#[test]
+fn strands_of_cancelled_fibers_serve_again() {
+    let mut waits = spawn(|| block_on(std::future::pending::<()>())).unwrap();
+    assert!(poll(&mut waits).is_pending());
+    let unbegun = spawn(|| Ok(1)).unwrap();
+    let before = strand::idle();
+    drop(unbegun);
+    drop(waits);
+    assert_eq!(strand::idle(), before + 2);
+    for _ in 0..2 {
+        let mut next = spawn(|| Ok((dying(), block_on(after(1))?))).unwrap();
+        assert!(poll(&mut next).is_pending());
+        assert_eq!(poll(&mut next), Poll::Ready(Ok((false, 7))));
+    }
+}
+
+// The strands of a thread end with it, those that wait after those that are idle: a fiber may lie
+// in a thread-local that goes last.
+#[test]
+fn strands_end_with_their_thread() {
+    struct Last(Cell<Option<Box<dyn std::any::Any>>>, std::sync::Arc<Bell>);
+    thread_local! {
+        static LAST: Last = Last(Cell::new(None), Default::default());
+    }
+    let ended = std::thread::spawn(|| {
+        let bell = LAST.with(|last| last.1.clone());
+        let inside = bell.clone();
+        let mut waits = spawn(move || {
+            let _ = block_on(std::future::pending::<()>());
+            inside.wake();
+            Ok(())
+        })
+        .unwrap();
+        assert!(poll(&mut waits).is_pending());
+        let mut ends = spawn(|| Ok(())).unwrap();
+        assert!(poll(&mut ends).is_ready());
+        assert_eq!(strand::idle(), 1);
+        LAST.with(|last| last.0.set(Some(Box::new(waits))));
+        bell
+    });
+    let bell = ended.join().unwrap();
+    assert_eq!(bell.0.load(std::sync::atomic::Ordering::Relaxed), 1, "it was ended, not leaked");
+    assert_eq!(std::sync::Arc::strong_count(&bell), 1);
 }
 
 #[test]

@@ -34,7 +34,7 @@ struct State {
 
 impl Turn {
     /// The call on `fiber`, which runs only when it is its turn.
-    pub fn take<R: 'static>(&self, fiber: Fiber<R>) -> impl Future<Output = Result<R>> + use<R> {
+    pub fn take<R, F>(&self, fiber: Fiber<R, F>) -> impl Future<Output = Result<R>> + use<R, F> {
         let id = self.0.next.get() + 1;
         self.0.next.set(id);
         Taking { fiber: Some(fiber), turn: self.0.clone(), id }
@@ -76,15 +76,15 @@ impl State {
     }
 }
 
-struct Taking<R: 'static> {
-    fiber: Option<Fiber<R>>,
+struct Taking<R, F> {
+    fiber: Option<Fiber<R, F>>,
     turn: Rc<State>,
     id: u64,
 }
 
-impl<R> Unpin for Taking<R> {}
+impl<R, F> Unpin for Taking<R, F> {}
 
-impl<R> Future for Taking<R> {
+impl<R, F> Future for Taking<R, F> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
@@ -103,7 +103,7 @@ impl<R> Future for Taking<R> {
     }
 }
 
-impl<R: 'static> Drop for Taking<R> {
+impl<R, F> Drop for Taking<R, F> {
     fn drop(&mut self) {
         self.fiber = None;
         self.turn.forget(self.id);

@@ -1,0 +1,156 @@
+//! Strands: the stacks that fibers run on, one job after another.
+//!
+//! A strand whose job has ended does not end with it. It stays suspended at the bottom of its stack, as
+//! it was before its first job, and waits among the idle ones of its thread for another: so a call
+//! sets up neither a stack nor a coroutine nor a control block.
+
+use super::{CURRENT, Control, STACK_BYTES, interrupt};
+use crate::error::{Error, ErrorKind, Result};
+use corosensei::{
+    Coroutine, CoroutineResult, Yielder,
+    stack::{DefaultStack, Stack},
+};
+use std::{cell::RefCell, mem, panic::AssertUnwindSafe, panic::catch_unwind, rc::Rc};
+
+/// Idle strands kept per thread for the next fiber. Beyond that they go back to the system.
+const POOLED_STRANDS: usize = 256;
+
+thread_local! {
+    static IDLE: RefCell<Vec<Strand>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a fiber runs and what came of it: it lies with the fiber, and is lent to the strand by each
+/// resume, since a fiber may move between two of them.
+pub(super) enum Parcel<R, F> {
+    /// It has not begun.
+    Job(F),
+    /// The job is on its strand.
+    Away,
+    /// How it ended.
+    Result(Result<R>),
+}
+
+/// A job, without its types.
+///
+/// SAFETY: it may be called on a strand only, with the control block of that strand, whose `parcel`
+/// must point to the very `Parcel<R, F>` that it was made for, at every resume until it returns.
+pub(super) type Run = unsafe fn(&Control);
+
+/// Runs the job in the parcel. A panic of it is an error of kind `panicked`.
+///
+/// # Safety
+/// As for [`Run`].
+unsafe fn run<R, F: FnOnce() -> Result<R>>(control: &Control) {
+    // SAFETY: the caller's promise. The borrow ends before the job begins, which may suspend.
+    let parcel = unsafe { &mut *control.parcel.get().cast::<Parcel<R, F>>() };
+    let Parcel::Job(job) = mem::replace(parcel, Parcel::Away) else { return };
+    let result =
+        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+    // SAFETY: the caller's promise; it is the parcel that the last resume has lent.
+    unsafe { *control.parcel.get().cast::<Parcel<R, F>>() = Parcel::Result(result) };
+}
+
+/// A stack, suspended or idle, with the control block of the fiber that has it.
+pub(super) struct Strand(Rc<Inside>);
+
+struct Inside {
+    /// It is given its control block, and yields `true` when a job has ended, `false` when that waits.
+    coroutine: RefCell<Coroutine<*const Control, bool, (), DefaultStack>>,
+    control: Control,
+}
+
+impl Strand {
+    /// One that will run the job in a parcel of these types, to be lent to `resume`.
+    ///
+    /// # Errors
+    /// `memory` if the system has no room for another stack.
+    pub(super) fn for_job<R, F: FnOnce() -> Result<R>>(_: &Parcel<R, F>) -> Result<Self> {
+        // At the end of a thread those may be gone before the last fibers are.
+        let idle = IDLE.try_with(|idle| idle.borrow_mut().pop()).ok().flatten();
+        let strand = match idle {
+            Some(idle) => idle,
+            None => Self::new()?,
+        };
+        strand.0.control.job.set(Some(run::<R, F>));
+        Ok(strand)
+    }
+
+    #[cold]
+    fn new() -> Result<Self> {
+        let stack = DefaultStack::new(STACK_BYTES).map_err(|error| {
+            Error::new(ErrorKind::Memory, format!("no stack for another call: {error}"))
+        })?;
+        let control = Control::new(stack.limit().get());
+        let coroutine =
+            Coroutine::with_stack(stack, |yielder: &Yielder<_, _>, control: *const Control| {
+                // SAFETY: it is that of this strand, which `resume` has passed in; it lives as long as
+                // the coroutine, with which it lies in one place.
+                let control = unsafe { &*control };
+                control.yielder.set(yielder);
+                while let Some(run) = control.job.take() {
+                    // SAFETY: the job was set by `for_job`, and whoever resumes this strand until it
+                    // has ended lends the parcel that it was set for (see `resume`).
+                    unsafe { run(control) };
+                    yielder.suspend(true);
+                }
+            });
+        Ok(Self(Rc::new(Inside { coroutine: RefCell::new(coroutine), control })))
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        &self.0.control
+    }
+
+    /// Runs its job until that waits (`false`) or has ended (`true`).
+    ///
+    /// # Safety
+    /// `parcel` must be the one that the strand was taken [for](Self::for_job).
+    pub(super) unsafe fn resume<R, F>(&mut self, parcel: &mut Parcel<R, F>) -> bool {
+        let Inside { coroutine, control } = &*self.0;
+        control.parcel.set((&raw mut *parcel).cast());
+        let outer = CURRENT.replace(control);
+        let entered = interrupt::enter(control.target.get());
+        let result = coroutine.borrow_mut().resume(control);
+        control.target.set(interrupt::leave(entered));
+        CURRENT.set(outer);
+        !matches!(result, CoroutineResult::Yield(false))
+    }
+
+    /// Its job has ended, or never began: it takes the next one.
+    pub(super) fn retire(self) {
+        self.0.control.clear();
+        // Where there is no room for it, it is dropped: not under the borrow.
+        let _surplus = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            if idle.len() < POOLED_STRANDS {
+                idle.push(self);
+                return None;
+            }
+            Some(self)
+        });
+    }
+
+    /// Gives up on a job that does not end: the stack is leaked, for its frames may hold anything,
+    /// and with it the control block that they point to.
+    #[expect(clippy::mem_forget, reason = "the frames on the stack must never be touched again")]
+    pub(super) fn leak(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Inside {
+    /// Only an idle one is ever dropped: a fiber retires or leaks its own. It finds no job and
+    /// returns, so that nothing on its stack has to be unwound.
+    fn drop(&mut self) {
+        let coroutine = self.coroutine.get_mut();
+        if coroutine.started() && !coroutine.done() {
+            coroutine.resume(&raw const self.control);
+        }
+    }
+}
+
+/// How many strands of this thread are idle.
+#[cfg(test)]
+pub(super) fn idle() -> usize {
+    IDLE.with_borrow(Vec::len)
+}
