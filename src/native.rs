@@ -462,10 +462,26 @@ impl Native {
         args: &mut [Value],
         result: &mut Value,
     ) -> Result<Option<Operation>> {
-        let args = Arguments { caller, values: args, taken: 0 };
-        catch_unwind(AssertUnwindSafe(|| (self.run)(args, result)))
+        catch_unwind(AssertUnwindSafe(|| self.run_into(caller, args, result)))
             .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)))
-            .map_err(|error| error.called_from(vec![Frame::native(&*self.name)]))
+            .map_err(|error| self.blame(error))
+    }
+
+    /// The same for a caller that catches panics itself, and tells [whose](Self::blame) an error is.
+    #[inline]
+    pub(crate) fn run_into(
+        &self,
+        caller: &Caller,
+        args: &mut [Value],
+        result: &mut Value,
+    ) -> Result<Option<Operation>> {
+        (self.run)(Arguments { caller, values: args, taken: 0 }, result)
+    }
+
+    /// An error of the native's, which says so.
+    #[cold]
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        error.called_from(vec![Frame::native(&*self.name)])
     }
 
     /// Takes the parameters of a host native from its values.

@@ -182,6 +182,7 @@ thread_local! {
 ///
 /// A type's conversion is told by way of the thread, so that it holds for the parts of any type,
 /// also of those that others define.
+#[inline]
 pub(crate) fn converted<R>(has_bools: bool, convert: impl FnOnce() -> R) -> R {
     /// Also when `convert` panics.
     struct Restore(bool);
@@ -190,10 +191,7 @@ pub(crate) fn converted<R>(has_bools: bool, convert: impl FnOnce() -> R) -> R {
             NO_BOOLS.set(self.0);
         }
     }
-    if has_bools {
-        return convert();
-    }
-    let _restore = Restore(NO_BOOLS.replace(true));
+    let _restore = (!has_bools).then(|| Restore(NO_BOOLS.replace(true)));
     convert()
 }
 

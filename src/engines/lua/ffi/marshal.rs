@@ -305,6 +305,12 @@ impl Reader<'_> {
     }
 }
 
+/// Is it a value that needs no allocation?
+#[inline]
+pub(super) fn is_scalar(value: &Value) -> bool {
+    matches!(value, Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Real(_))
+}
+
 /// Pushes a value that needs no allocation. `false`: it needs one. Never raises.
 ///
 /// # Safety

@@ -12,8 +12,9 @@ use crate::{
 use mlua::ffi::*;
 use std::{
     ffi::c_int,
+    mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
-    ptr,
+    ptr, slice,
 };
 
 /// Registry key of the metatable that drops a [`Target`].
@@ -60,76 +61,120 @@ pub(super) unsafe extern "C-unwind" fn call(l: L) -> c_int {
     }
 }
 
-/// Reads the arguments and starts the call. Never raises, never unwinds.
-unsafe fn begin(l: L, target: &Target) -> Next {
-    let begin = || {
-        // SAFETY: `l` is live; its state outlives the running call.
-        let state = unsafe { State::of(l) };
-        // A call that is ending may still use what is ready at once, for a while: its handlers
-        // print, and give back what they hold. Nothing that waits starts any more.
-        let (dying, in_grace) =
-            fiber::with_current(|control| (control.is_dying(), control.in_grace()))
-                .unwrap_or((true, false));
-        if dying {
-            // The script goes on: whatever the hook raised before was caught.
-            with_call(|call| call.hook_raised.set(false));
-            if !in_grace {
-                return settle(Err(fiber::cancelled()));
+/// As many arguments need no allocation.
+const FEW: usize = 4;
+
+/// The arguments of a call that has few. Most are scalars, so that nothing has to be dropped.
+struct Few {
+    slots: [MaybeUninit<Value>; FEW],
+    /// How many were read.
+    filled: usize,
+}
+
+impl Drop for Few {
+    #[inline]
+    fn drop(&mut self) {
+        for slot in self.slots.iter_mut().take(self.filled) {
+            // SAFETY: the first `filled` are initialised, and nobody uses them any more.
+            unsafe {
+                if !marshal::is_scalar(slot.assume_init_ref()) {
+                    slot.assume_init_drop();
+                }
             }
         }
-        // SAFETY: as above; the arguments are 1 to `gettop`.
-        let step = unsafe {
-            let count = lua_gettop(l);
-            // Few arguments need no allocation.
-            let mut few: [Value; 4] = [const { Value::Nil }; 4];
-            let mut many = Vec::new();
-            let args = match few.get_mut(..count.unsigned_abs() as usize) {
-                Some(few) => few,
-                None => {
-                    many.resize_with(count.unsigned_abs() as usize, Value::default);
-                    &mut many
-                }
-            };
-            let mut bytes_left = state.value_bytes;
-            for (index, arg) in (1..=count).zip(args.iter_mut()) {
-                match marshal::read_within(&mut bytes_left, state, l, index) {
-                    Ok(value) => *arg = value,
-                    Err(error) => return settle(Err(error.at(format_args!("args[{index}]")))),
-                }
-            }
-            match target {
-                // The most common callee, without the way through the scope.
-                Target::Callee(Callee::Native(native)) => {
-                    let mut result = Value::Nil;
-                    match native.call_into(&state.caller, args, &mut result) {
-                        Ok(None) if marshal::push_scalar(l, &result) => return Next::Pushed,
-                        Ok(None) => Step::Ready(Ok(result)),
-                        Ok(Some(operation)) => Step::Wait(operation),
-                        Err(error) => Step::Ready(Err(error)),
-                    }
-                }
-                Target::Callee(callee) => state.scope().call(callee, args),
-                Target::Builtin(builtin) => builtin(state, args),
-            }
+    }
+}
+
+/// Reads the arguments and starts the call. Never raises, never unwinds.
+unsafe fn begin(l: L, target: &Target) -> Next {
+    // SAFETY: the caller's promise: `l` is live, and its state outlives the running call.
+    let begin = || unsafe { start(State::of(l), l, target) };
+    catch_unwind(AssertUnwindSafe(begin)).unwrap_or_else(|panic| {
+        let error = Error::from_panic(&*panic);
+        settle(Err(match target {
+            Target::Callee(Callee::Native(native)) => native.blame(error),
+            _ => error,
+        }))
+    })
+}
+
+/// The same. Never raises, but may unwind.
+unsafe fn start(state: &State, l: L, target: &Target) -> Next {
+    // A call that is ending may still use what is ready at once, for a while: its handlers print,
+    // and give back what they hold. Nothing that waits starts any more.
+    let ending = fiber::with_current(|control| control.is_dying().then(|| control.in_grace()));
+    let ending = ending.unwrap_or(Some(false));
+    if let Some(in_grace) = ending {
+        // The script goes on: whatever the hook raised before was caught.
+        with_call(|call| call.hook_raised.set(false));
+        if !in_grace {
+            return settle(Err(fiber::cancelled()));
+        }
+    }
+    // SAFETY: `l` is live; the arguments are 1 to `gettop`, and there are LUA_MINSTACK slots beyond.
+    let step = unsafe {
+        let count = lua_gettop(l);
+        let mut bytes_left = state.value_bytes;
+        let mut read = |index| {
+            marshal::read_within(&mut bytes_left, state, l, index)
+                .map_err(|error| error.at(format_args!("args[{index}]")))
         };
-        match step {
-            Step::Ready(Ok(value)) => {
-                // SAFETY: `l` has at least LUA_MINSTACK slots beyond the arguments.
-                if unsafe { marshal::push_scalar(l, &value) } {
-                    return Next::Pushed;
-                }
-                settle(Ok(value))
+        if count.unsigned_abs() as usize <= FEW {
+            let mut few = Few { slots: [const { MaybeUninit::uninit() }; FEW], filled: 0 };
+            for (index, slot) in (1..=count).zip(&mut few.slots) {
+                match read(index) {
+                    Ok(value) => slot.write(value),
+                    Err(error) => return settle(Err(error)),
+                };
+                few.filled += 1;
             }
-            Step::Ready(Err(error)) => settle(Err(error)),
-            Step::Wait(_) if dying => settle(Err(fiber::cancelled())),
-            Step::Wait(operation) => {
-                fiber::with_current(|control| control.begin(operation));
-                Next::Wait
+            // SAFETY: the first `filled` are initialised; `few` outlives the slice.
+            let args = slice::from_raw_parts_mut(few.slots.as_mut_ptr().cast(), few.filled);
+            hand_over(state, l, target, args)
+        } else {
+            match (1..=count).map(read).collect::<Result<Vec<_>>>() {
+                Ok(mut many) => hand_over(state, l, target, &mut many),
+                Err(error) => return settle(Err(error)),
             }
         }
     };
-    catch_unwind(AssertUnwindSafe(begin))
-        .unwrap_or_else(|panic| settle(Err(Error::from_panic(&*panic))))
+    match step {
+        None => Next::Pushed,
+        Some(Step::Ready(outcome)) => settle(outcome),
+        Some(Step::Wait(_)) if ending.is_some() => settle(Err(fiber::cancelled())),
+        Some(Step::Wait(operation)) => {
+            fiber::with_current(|control| control.begin(operation));
+            Next::Wait
+        }
+    }
+}
+
+/// Calls the target. `None`: it has ended, and its result, a scalar, is on the stack. May unwind.
+///
+/// # Safety
+/// `l` must be live with room for one more.
+#[inline]
+unsafe fn hand_over(state: &State, l: L, target: &Target, args: &mut [Value]) -> Option<Step> {
+    let step = match target {
+        // The most common callee, without the way through the scope.
+        Target::Callee(Callee::Native(native)) => {
+            let mut result = Value::Nil;
+            match native.run_into(&state.caller, args, &mut result) {
+                // SAFETY: the caller's promise.
+                Ok(None) if unsafe { marshal::push_scalar(l, &result) } => return None,
+                Ok(None) => return Some(Step::Ready(Ok(result))),
+                Ok(Some(operation)) => return Some(Step::Wait(operation)),
+                Err(error) => return Some(Step::Ready(Err(native.blame(error)))),
+            }
+        }
+        Target::Callee(callee) => state.scope().call(callee, args),
+        Target::Builtin(builtin) => builtin(state, args),
+    };
+    match step {
+        // SAFETY: the caller's promise.
+        Step::Ready(Ok(value)) if unsafe { marshal::push_scalar(l, &value) } => None,
+        step => Some(step),
+    }
 }
 
 /// Leaves an outcome for [`finish`].
