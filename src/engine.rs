@@ -25,6 +25,7 @@ use std::{
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll},
 };
 
 /// A language. Register one with [`Builder::engine`](crate::Builder::engine).
@@ -115,6 +116,16 @@ pub trait Interpreter {
     /// What the function raises.
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>>;
 
+    /// The same with its first poll: the runtime calls functions this way. Most calls end at once,
+    /// so an interpreter may see to it that only what waits needs a box.
+    fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
+        let mut call = self.call(key, args);
+        match call.as_mut().poll(cx) {
+            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Pending => Begun::Waits(call),
+        }
+    }
+
     /// The last handle of function `key` is gone: the function may be collected.
     fn release(&self, key: u64);
 
@@ -126,6 +137,14 @@ pub trait Interpreter {
 
     /// Whether waiting calls may finish in any order.
     fn overlap(&self) -> Overlap;
+}
+
+/// How far a call came that was [begun](Interpreter::begin).
+pub enum Begun {
+    /// It has ended.
+    Ended(Result<Value>),
+    /// It waits. This is the rest of it; dropping it cancels the call.
+    Waits(LocalBoxFuture<'static, Result<Value>>),
 }
 
 /// What a name stands for.

@@ -34,7 +34,10 @@ struct State {
 
 impl Turn {
     /// The call on `fiber`, which runs only when it is its turn.
-    pub fn take<R, F>(&self, fiber: Fiber<R, F>) -> impl Future<Output = Result<R>> + use<R, F> {
+    pub fn take<R, F>(
+        &self,
+        fiber: Fiber<R, F>,
+    ) -> impl Future<Output = Result<R>> + Unpin + use<R, F> {
         let id = self.0.next.get() + 1;
         self.0.next.set(id);
         Taking { fiber: Some(fiber), turn: self.0.clone(), id }

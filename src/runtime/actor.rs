@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    engine::Interpreter,
+    engine::{Begun, Interpreter},
     error::{Error, ErrorKind, Frame, Result},
     fiber,
     value::{Function, Value},
@@ -19,6 +19,7 @@ use crate::{
 use futures::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use std::{
     future::{Future, poll_fn},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -190,15 +191,20 @@ impl Script {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Value>> {
         if let Self::Unbegun(_) = self {
-            *self = match std::mem::replace(self, Self::Over) {
-                Self::Unbegun(Work::Load(source)) => Self::Begun(interpreter.clone().load(source)),
-                Self::Unbegun(Work::Call(called, args)) => {
-                    let key = called.key();
-                    *function = Some(called);
-                    Self::Begun(interpreter.clone().call(key, args))
+            match mem::replace(self, Self::Over) {
+                Self::Unbegun(Work::Load(source)) => {
+                    *self = Self::Begun(interpreter.clone().load(source));
                 }
-                other => other,
-            };
+                Self::Unbegun(Work::Call(called, args)) => {
+                    let key = function.insert(called).key();
+                    match interpreter.clone().begin(key, args, cx) {
+                        Begun::Ended(result) => return Poll::Ready(result),
+                        Begun::Waits(script) => *self = Self::Begun(script),
+                    }
+                    return Poll::Pending;
+                }
+                other => *self = other,
+            }
         }
         let Self::Begun(script) = self else { return Poll::Pending };
         let polled = script.as_mut().poll(cx);
@@ -251,7 +257,7 @@ impl Running {
     }
 
     fn leave_queue(&mut self) {
-        if std::mem::take(&mut self.queued) {
+        if mem::take(&mut self.queued) {
             self.local.unbegun.set(self.local.unbegun.get() - 1);
         }
     }
@@ -263,7 +269,7 @@ impl Running {
 
     /// Ends the script's part, if it has not ended: its handlers run here. Returns where it was.
     fn cut(&mut self) -> Vec<Frame> {
-        let script = match std::mem::replace(&mut self.script, Script::Over) {
+        let script = match mem::replace(&mut self.script, Script::Over) {
             Script::Over => return Vec::new(),
             script => script,
         };

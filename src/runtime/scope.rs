@@ -14,7 +14,7 @@ use crate::{
     id::ContextId,
     limits::{Fidelity, Limits},
     native::{Caller, Native, Step},
-    value::{Function, Value},
+    value::{Function, Value, gather},
 };
 use futures::future::LocalBoxFuture;
 use std::{
@@ -105,8 +105,7 @@ impl ContextScope {
                 }
             }
         };
-        let args = args.iter_mut().map(std::mem::take).collect();
-        match function.call_at_once(args) {
+        match function.call_at_once(gather(args)) {
             Ok(result) => Step::Ready(result),
             Err(operation) => Step::Wait(operation),
         }

@@ -2,7 +2,11 @@
 
 use super::{IntoValue, Value};
 use crate::error::Result;
-use std::ops::{Deref, DerefMut};
+use std::{
+    cell::RefCell,
+    mem,
+    ops::{Deref, DerefMut},
+};
 
 /// What can be passed to a call: `()` for none, a tuple of up to eight, or a vector or array of
 /// values.
@@ -98,5 +102,35 @@ impl<T> IntoIterator for Rest<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
+    }
+}
+
+/// Lists of arguments that a thread keeps for its next calls, and how many a list may have room for.
+const KEPT: usize = 64;
+const KEPT_ROOM: usize = 16;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the arguments of a call out of `args`, into a list that may have served before.
+pub(crate) fn gather(args: &mut [Value]) -> Vec<Value> {
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+    let mut list = spare.unwrap_or_default();
+    list.extend(args.iter_mut().map(mem::take));
+    list
+}
+
+/// The arguments are not needed any more: their list may serve again.
+pub(crate) fn give_back(mut list: Vec<Value>) {
+    list.clear();
+    if (1..=KEPT_ROOM).contains(&list.capacity()) {
+        // At the end of a thread there may be no place for it.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < KEPT {
+                spare.push(list);
+            }
+        });
     }
 }

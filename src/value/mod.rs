@@ -17,6 +17,7 @@ mod walk;
 
 pub use aggregate::{Aggregate, Kind};
 pub use args::{IntoArgs, Rest};
+pub(crate) use args::{gather, give_back};
 pub use de::from_value;
 pub use from_value::FromValue;
 pub(crate) use from_value::converted;

@@ -10,7 +10,7 @@ mod pattern;
 mod plain;
 
 use crate::{
-    engine::{Engine, Interpreter, Overlap, Scope, Source},
+    engine::{Begun, Engine, Interpreter, Overlap, Scope, Source},
     error::Result,
     fiber::{self, Turn},
     fidelity::Rule,
@@ -18,7 +18,12 @@ use crate::{
 };
 use ffi::{Job, State};
 use futures::future::{LocalBoxFuture, ready};
-use std::rc::Rc;
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 /// The Lua 5.4 engine.
 #[derive(Debug)]
@@ -49,10 +54,15 @@ struct Instance {
 }
 
 impl Instance {
-    fn start(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
+    /// A call on a fiber of its own.
+    fn start(&self, job: Job) -> Result<impl Future<Output = Result<Value>> + Unpin + use<>> {
         let state = self.state.clone();
-        match fiber::spawn(move || state.run(job)) {
-            Ok(fiber) => Box::pin(self.turn.take(fiber)),
+        Ok(self.turn.take(fiber::spawn(move || state.run(job))?))
+    }
+
+    fn boxed(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
+        match self.start(job) {
+            Ok(call) => Box::pin(call),
             Err(error) => Box::pin(ready(Err(error))),
         }
     }
@@ -61,13 +71,24 @@ impl Instance {
 impl Interpreter for Instance {
     fn load(self: Rc<Self>, source: Source) -> LocalBoxFuture<'static, Result<Value>> {
         match Job::load(source) {
-            Ok(job) => self.start(job),
+            Ok(job) => self.boxed(job),
             Err(error) => Box::pin(ready(Err(error))),
         }
     }
 
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>> {
-        self.start(Job::Call { key, args })
+        self.boxed(Job::Call { key, args })
+    }
+
+    fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
+        let mut call = match self.start(Job::Call { key, args }) {
+            Ok(call) => call,
+            Err(error) => return Begun::Ended(Err(error)),
+        };
+        match Pin::new(&mut call).poll(cx) {
+            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Pending => Begun::Waits(Box::pin(call)),
+        }
     }
 
     fn release(&self, key: u64) {

@@ -197,7 +197,7 @@ pub(super) fn ends_too_early(message: &[u8]) -> bool {
 /// The name of the script that a call loads.
 fn loaded_name(call: &Call) -> &str {
     match &call.job {
-        super::Job::Load { source, .. } => source.name.trim_start_matches('='),
+        super::Job::Load(loading) => loading.source.name.trim_start_matches('='),
         super::Job::Call { .. } => "",
     }
 }

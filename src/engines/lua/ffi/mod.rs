@@ -36,7 +36,7 @@ use crate::{
     error::{Error, ErrorKind, Frame, Result},
     fiber,
     native::Caller,
-    value::{Function, Value},
+    value::{Function, Value, give_back},
 };
 use mlua::ffi::*;
 use std::{
@@ -122,15 +122,23 @@ struct Thread {
 /// What a call runs.
 pub(super) enum Job {
     /// The top level of a script.
-    Load { source: Source, name: CString, expression: Option<String> },
+    Load(Box<Loading>),
     /// A function of the registry.
     Call { key: u64, args: Vec<Value> },
+}
+
+/// A script that is to be loaded.
+pub(super) struct Loading {
+    source: Source,
+    name: CString,
+    /// Its text as an expression, if it may be one.
+    expression: Option<String>,
 }
 
 impl Job {
     fn wants_result(&self) -> bool {
         match self {
-            Self::Load { source, .. } => source.wants_result,
+            Self::Load(loading) => loading.source.wants_result,
             Self::Call { .. } => true,
         }
     }
@@ -144,7 +152,7 @@ impl Job {
             .map_err(|_| Error::new(ErrorKind::Load, "the script's name contains a NUL"))?;
         // Somebody who wants the value may write only an expression.
         let expression = source.wants_result.then(|| format!("return {}", source.text));
-        Ok(Self::Load { source, name, expression })
+        Ok(Self::Load(Box::new(Loading { source, name, expression })))
     }
 }
 
@@ -204,10 +212,10 @@ impl State {
 
     /// Runs a call to its end, on the fiber that runs now.
     pub(super) fn run(&self, job: Job) -> Result<Value> {
-        if let Job::Load { source, .. } = &job
-            && source.folder.is_some()
+        if let Job::Load(loading) = &job
+            && let Some(folder) = &loading.source.folder
         {
-            self.folder.replace(source.folder.clone());
+            self.folder.replace(Some(folder.clone()));
         }
         let thread = self.take_thread()?;
         let call = Call {
@@ -218,43 +226,58 @@ impl State {
             hook_raised: Cell::new(false),
             not_loaded: Cell::new(LUA_OK),
         };
-        let tag = |call: *const Call| fiber::with_current(|control| control.tag.set(call.cast()));
-        tag(&raw const call);
+        fiber::with_current(|control| control.tag.set((&raw const call).cast()));
         // SAFETY: the thread is ours alone, idle and alive (rule 4), so it may be published for
         // interrupts; it is taken back below before it can be collected.
         let before = fiber::running(unsafe { hook::target(thread.l) });
         let result = self.run_on(thread.l, &call);
-        if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Memory) {
-            // Idle threads may hold large stacks, which only their end frees.
-            let idle = self.threads.take();
-            idle.into_iter().for_each(|thread| self.free_thread(thread));
-        }
         fiber::running(before);
-        tag(std::ptr::null());
+        let is_dying = fiber::with_current(|control| {
+            control.tag.set(std::ptr::null());
+            control.is_dying()
+        });
         self.modules.leave(&call);
-        self.return_thread(thread, result.is_ok());
+        match &result {
+            Ok(_) if is_dying == Some(false) => self.return_thread(thread),
+            Ok(_) => self.free_thread(thread),
+            Err(error) => self.went_wrong(thread, error),
+        }
+        if let Job::Call { args, .. } = call.job {
+            give_back(args);
+        }
         result
     }
 
     fn run_on(&self, l: L, call: &Call) -> Result<Value> {
-        // SAFETY: `l` is idle: an empty stack with room for 20 (LUA_MINSTACK). Pushing a C function
-        // without upvalues and a light userdata allocates nothing. `lua_pcall` is the protected
-        // call that all of `base` runs under; it is no resume, so a stray top-level yield is an
+        // SAFETY: `l` is idle: a stack with nothing but the message handler and room for 19 more
+        // (LUA_MINSTACK), and no hook. Pushing scalars, a function of the registry, or a C function
+        // without upvalues and a light userdata, allocates nothing. `lua_pcall` is the protected
+        // call that all of the script runs under; it is no resume, so a stray top-level yield is an
         // error in the script. `call` outlives it.
         let status = unsafe {
             native::refresh(l);
             hook::arm_standing(l);
-            lua_pushcfunction(l, failure::on_error);
-            lua_pushcfunction(l, base);
-            lua_pushlightuserdata(l, (&raw const *call).cast_mut().cast());
-            lua_pcall(l, 1, LUA_MULTRET, 1)
+            match &call.job {
+                Job::Call { key, args } if push_scalars(l, *key, args) => {
+                    lua_pcall(l, args.len() as c_int, 1, 1)
+                }
+                _ => {
+                    lua_pushcfunction(l, base);
+                    lua_pushlightuserdata(l, (&raw const *call).cast_mut().cast());
+                    lua_pcall(l, 1, 1, 1)
+                }
+            }
         };
-        // SAFETY: after the call its results, or one error value, lie above the handler at index 1;
+        // SAFETY: after the call its result, or one error value, lies above the handler at index 1;
         // reading them never raises.
         unsafe {
             match status {
-                LUA_OK if lua_gettop(l) < 2 || !call.job.wants_result() => Ok(Value::Nil),
-                LUA_OK => marshal::read(self, l, 2).map_err(|error| error.at("result")),
+                LUA_OK if !call.job.wants_result() => Ok(Value::Nil),
+                LUA_OK => {
+                    let mut bytes_left = self.value_bytes;
+                    marshal::read_within(&mut bytes_left, self, l, 2)
+                        .map_err(|error| error.at("result"))
+                }
                 status => Err(failure::take(self, l, status, call)),
             }
         }
@@ -276,28 +299,53 @@ impl State {
             lua_settop(self.main, 0);
             status
         };
-        if status == LUA_OK { Ok(thread) } else { Err(failure::out_of_memory()) }
+        if status != LUA_OK {
+            return Err(failure::out_of_memory());
+        }
+        // SAFETY: the thread is new, so its stack is empty, and this allocates nothing.
+        unsafe { lua_pushcfunction(thread.l, failure::on_error) };
+        Ok(thread)
     }
 
-    /// Keeps the thread for the next call if that went well; one that was killed may be in an odd
-    /// state, and one that failed may hold a large stack.
-    fn return_thread(&self, thread: Thread, went_well: bool) {
+    /// Keeps the thread of a call that went well for the next one. The message handler stays on its
+    /// stack.
+    fn return_thread(&self, thread: Thread) {
         // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its
-        // hook cannot raise.
+        // hook, which an interrupt may have set, cannot raise.
         unsafe {
-            lua_settop(thread.l, 0);
-            lua_sethook(thread.l, None, 0, 0);
+            lua_settop(thread.l, 1);
+            if lua_gethookmask(thread.l) != 0 {
+                lua_sethook(thread.l, None, 0, 0);
+            }
         }
-        if went_well && !fiber::dying() && self.threads.borrow().len() < POOLED_THREADS {
-            self.threads.borrow_mut().push(thread);
-        } else {
-            self.free_thread(thread);
+        let mut threads = self.threads.borrow_mut();
+        if threads.len() < POOLED_THREADS {
+            return threads.push(thread);
         }
+        drop(threads);
+        self.free_thread(thread);
+    }
+
+    /// Drops the thread of a call that failed: it may hold a large stack, and one that was killed
+    /// may be in an odd state.
+    #[cold]
+    fn went_wrong(&self, thread: Thread, error: &Error) {
+        if error.kind() == ErrorKind::Memory {
+            // Idle threads may hold large stacks, which only their end frees.
+            let idle = self.threads.take();
+            idle.into_iter().for_each(|thread| self.free_thread(thread));
+        }
+        self.free_thread(thread);
     }
 
     fn free_thread(&self, thread: Thread) {
-        // SAFETY: nobody uses the thread any more; `luaL_unref` only overwrites slots that exist.
-        unsafe { luaL_unref(self.main, LUA_REGISTRYINDEX, thread.reference) };
+        // SAFETY: nobody uses the thread any more, so it loses what it holds, also its hook, which
+        // cannot raise; `luaL_unref` only overwrites slots that exist.
+        unsafe {
+            lua_settop(thread.l, 0);
+            lua_sethook(thread.l, None, 0, 0);
+            luaL_unref(self.main, LUA_REGISTRYINDEX, thread.reference);
+        }
     }
 
     /// A handle for the function at `index`. Never raises.
@@ -363,7 +411,26 @@ unsafe extern "C-unwind" fn take_reference(l: L) -> c_int {
     1
 }
 
-/// The bottom of every call: `base(*const Call) -> results`. Raises what the script raises.
+/// Pushes function `key` of the registry and its arguments. `false`: those are more than a few, or not
+/// all scalars, and nothing was pushed. Never raises.
+///
+/// # Safety
+/// `l` must be live with room for 16 more.
+unsafe fn push_scalars(l: L, key: u64, args: &[Value]) -> bool {
+    if args.len() > 15 || !args.iter().all(marshal::is_scalar) {
+        return false;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        lua_rawgeti(l, LUA_REGISTRYINDEX, key.cast_signed());
+        args.iter().for_each(|arg| {
+            marshal::push_scalar(l, arg);
+        });
+    }
+    true
+}
+
+/// The bottom of every other call: `base(*const Call) -> results`. Raises what the script raises.
 unsafe extern "C-unwind" fn base(l: L) -> c_int {
     // SAFETY: called by `run_on` alone, with its own `Call`, which outlives the protected call.
     // Only references into it are held here (rule 2).
@@ -372,7 +439,8 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
         let state = State::of(l);
         lua_settop(l, 0);
         let count = match &call.job {
-            Job::Load { source, name, expression } => {
+            Job::Load(loading) => {
+                let Loading { source, name, expression } = &**loading;
                 let load = |text: &str| {
                     library::compile(l, text.as_ptr().cast(), text.len(), name.as_ptr())
                 };
