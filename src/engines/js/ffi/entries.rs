@@ -2,9 +2,11 @@
 
 use super::{
     State,
-    value::{Atom, Outcome, Thrown, Val},
+    value::{Atom, Js, Outcome, Thrown, Val},
 };
+use bytes::Bytes;
 use rquickjs_sys::*;
+use std::{cell::OnceCell, mem};
 
 /// What an object is at the border.
 pub(super) enum Class {
@@ -37,6 +39,12 @@ impl Class {
 /// A proxy is what its target is.
 pub(super) fn class_of(state: &State, object: &Val) -> Outcome<Class> {
     let js = state.js;
+    // SAFETY: asks for the class of a live object.
+    match unsafe { JS_GetClassID(object.raw()) } {
+        id if id == state.classes.object => return Ok(Class::Object),
+        id if id == state.classes.array => return Ok(Class::Array),
+        _ => {}
+    }
     let mut target = object.clone();
     // SAFETY: each asks for the class of a live object. A proxy's target is a count of its own.
     unsafe {
@@ -87,11 +95,6 @@ fn named(state: &State, value: JSValue) -> Outcome<Class> {
 }
 
 /// Is the name that of an element?
-pub(super) fn is_index(name: &Atom) -> Outcome<bool> {
-    Ok(names_an_element(&name.bytes()?))
-}
-
-/// The same for its bytes.
 pub(super) fn names_an_element(name: &[u8]) -> bool {
     // A number with leading zeros is a name like any other.
     std::str::from_utf8(name).is_ok_and(|text| {
@@ -99,11 +102,55 @@ pub(super) fn names_an_element(name: &[u8]) -> bool {
     })
 }
 
+/// How many names are kept, and how long they may be.
+const PLACES: usize = 32;
+const LONGEST: usize = 32;
+
+/// The texts of names that objects had more than once, as records in a list have them.
+#[derive(Default)]
+pub(super) struct Keys(Vec<Place>);
+
+#[derive(Default)]
+struct Place {
+    /// The name that came here last, which need not live any more.
+    last: JSAtom,
+    kept: Option<(Atom, Bytes)>,
+}
+
+impl Keys {
+    pub(super) fn get(&self, name: JSAtom) -> Option<Bytes> {
+        let (kept, text) = self.0.get(name as usize % PLACES)?.kept.as_ref()?;
+        (kept.raw() == name).then(|| text.clone())
+    }
+
+    /// Keeps the text of a name that comes here for the second time in a row.
+    pub(super) fn note(&mut self, js: Js, name: JSAtom, text: &Bytes) {
+        if text.len() > LONGEST {
+            return;
+        }
+        if self.0.is_empty() {
+            self.0.resize_with(PLACES, Place::default);
+        }
+        let place = &mut self.0[name as usize % PLACES];
+        if mem::replace(&mut place.last, name) == name {
+            place.kept = Some((js.share_atom(name), text.clone()));
+        }
+    }
+}
+
+/// What takes the entries out of Maps and Sets, once it was needed.
+#[derive(Default)]
+pub(super) struct Flatteners {
+    of_map: OnceCell<Val>,
+    of_set: OnceCell<Val>,
+}
+
 /// The keys and values of a Map, in turn.
 pub(super) fn of_map(state: &State, map: &Val) -> Outcome<Val> {
     flattened(
         state,
         map,
+        &state.flatteners.of_map,
         "(m => { const all = []; let n = 0;
         for (const [k, v] of Map.prototype.entries.call(m)) { all[n++] = k; all[n++] = v; }
         return all; })",
@@ -115,6 +162,7 @@ pub(super) fn of_set(state: &State, set: &Val) -> Outcome<Val> {
     flattened(
         state,
         set,
+        &state.flatteners.of_set,
         "(s => { const all = []; let n = 0;
         for (const v of Set.prototype.values.call(s)) all[n++] = v;
         return all; })",
@@ -122,10 +170,16 @@ pub(super) fn of_set(state: &State, set: &Val) -> Outcome<Val> {
 }
 
 /// What the script may have done to the library that this uses, it has done to its own data only.
-fn flattened(state: &State, object: &Val, with: &str) -> Outcome<Val> {
+fn flattened(state: &State, object: &Val, flatten: &OnceCell<Val>, text: &str) -> Outcome<Val> {
     let js = state.js;
-    let flatten = js.eval(with, super::failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?;
-    js.call(&flatten, &js.undefined(), std::slice::from_ref(object))
+    let flatten = match flatten.get() {
+        Some(flatten) => flatten,
+        None => {
+            let made = js.eval(text, super::failure::LIBRARY, JS_EVAL_TYPE_GLOBAL)?;
+            flatten.get_or_init(|| made)
+        }
+    };
+    js.call(flatten, &js.undefined(), std::slice::from_ref(object))
 }
 
 /// The bytes that an object of [`Class::Bytes`] shows.

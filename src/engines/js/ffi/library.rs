@@ -8,7 +8,7 @@
 
 use super::{
     State, failure, guarded,
-    value::{Atom, HIDDEN, Js, Outcome, Val, tag},
+    value::{Args, Atom, HIDDEN, Js, Outcome, Val, tag},
 };
 use rquickjs_sys::*;
 use std::{
@@ -84,7 +84,7 @@ impl Library {
         let spreads = js.own_atom(unsafe { JS_ValueToAtom(js.0, spreads.raw()) })?;
         let proxy = Some(js.get(&global, c"Proxy")?);
         let mut library = Self { most, proxy, spreads: Some(spreads), ..Self::default() };
-        let array = js.array(Vec::new())?;
+        let array = js.array(Args::new(js))?;
         let values = js.invoke(&array, "values", &[])?;
         let helper = js.invoke(&values, "map", &[js.get(&global, c"Object")?])?;
         let helpers = prototype(js, &helper)?;

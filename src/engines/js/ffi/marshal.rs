@@ -16,6 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use rquickjs_sys::*;
+use std::mem;
 
 /// The largest number up to which all integers are exact: `Number.MAX_SAFE_INTEGER`.
 pub(super) const MOST_SAFE: i64 = (1 << 53) - 1;
@@ -39,8 +40,7 @@ pub(super) fn read_within(bytes_left: &mut usize, state: &State, value: JSValue)
         Some(value) => Ok(value),
         None => {
             let lenient = state.scope().fidelity() == Fidelity::Lenient;
-            let mut reader = Reader { state, lenient, bytes_left, ancestors: Vec::new() };
-            reader.read(value)
+            Reader::new(state, lenient, bytes_left).read(value)
         }
     }
 }
@@ -87,7 +87,23 @@ struct Reader<'a> {
     ancestors: Vec<usize>,
 }
 
-impl Reader<'_> {
+/// Levels of nesting for which the room is kept for the next reader.
+const FEW_LEVELS: usize = 32;
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if self.ancestors.capacity() <= FEW_LEVELS {
+            self.ancestors.clear();
+            self.state.ancestors.set(mem::take(&mut self.ancestors));
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(state: &'a State, lenient: bool, bytes_left: &'a mut usize) -> Self {
+        Self { state, lenient, bytes_left, ancestors: state.ancestors.take() }
+    }
+
     fn js(&self) -> Js {
         self.state.js
     }
@@ -126,17 +142,30 @@ impl Reader<'_> {
 
     fn text(&mut self, value: JSValue) -> Result<Bytes> {
         let lenient = self.lenient;
-        let copied = self.js().with_text(value, |bytes| match std::str::from_utf8(bytes) {
-            Ok(_) => Some(Bytes::copy_from_slice(bytes)),
-            // Surrogates without a partner come as three bytes each.
-            Err(_) if lenient => Some(Bytes::from(without_surrogates(bytes))),
-            Err(_) => None,
-        });
+        let copied = self.js().with_text(value, |text| copied(text, lenient));
+        self.taken(copied)
+    }
+
+    fn taken(&mut self, copied: Outcome<Option<Bytes>>) -> Result<Bytes> {
         let bytes = self.caught(copied)?.ok_or_else(|| {
             unrepresentable("a string with half a surrogate pair cannot leave its context")
         })?;
         self.spend(bytes.len())?;
         Ok(bytes)
+    }
+
+    /// The text of a property's name.
+    fn name(&mut self, name: JSAtom) -> Result<Bytes> {
+        if let Some(kept) = self.state.keys.borrow().get(name) {
+            self.spend(kept.len())?;
+            return Ok(kept);
+        }
+        let (js, lenient) = (self.js(), self.lenient);
+        let text = self.taken(js.with_name(name, |text| copied(text, lenient)))?;
+        if !lenient {
+            self.state.keys.borrow_mut().note(js, name, &text);
+        }
+        Ok(text)
     }
 
     fn big(&self, value: JSValue) -> Result<Value> {
@@ -192,9 +221,14 @@ impl Reader<'_> {
         match class {
             entries::Class::Array => self.array(object),
             entries::Class::Object => {
-                let mut map = Aggregate::with_kind(Kind::Map);
-                self.spend(OBJECT_BYTES)?;
-                self.fields(object, &mut map)?;
+                let names = self.caught(self.js().own_names(object.raw()))?;
+                let count = names.all().len();
+                self.spend(count.saturating_mul(SLOT_BYTES).saturating_add(OBJECT_BYTES))?;
+                let mut map = match count {
+                    0 => Aggregate::with_kind(Kind::Map),
+                    count => Aggregate::with_capacity(0, count),
+                };
+                names.all().try_for_each(|name| self.field(object, name, &mut map))?;
                 Ok(map.into())
             }
             entries::Class::Error => self.error(object),
@@ -239,41 +273,32 @@ impl Reader<'_> {
         let length = self.caught(js.length(array.raw()))?;
         let count = usize::try_from(length).unwrap_or(0);
         self.spend(count.saturating_mul(SLOT_BYTES).saturating_add(OBJECT_BYTES))?;
-        let mut aggregate = Aggregate::with_capacity(count, 0);
+        let mut items = Vec::with_capacity(count);
         for index in 0..length {
             let item = self.caught(js.get_index(array.raw(), index));
             let item = item.and_then(|item| self.read(item.raw()));
-            aggregate.push(item.map_err(|error| error.at(format_args!("[{index}]")))?);
+            items.push(item.map_err(|error| error.at(format_args!("[{index}]")))?);
         }
+        let mut aggregate = Aggregate::list(items);
         // Indices come first among the names, so what is not one is at the end.
         let names = self.caught(js.own_names(array.raw()))?;
-        let mut named = names.len();
-        while named > 0 && !self.caught(entries::is_index(&names[named - 1]))? {
+        let mut named = names.all().len();
+        for name in names.all().rev() {
+            if self.caught(js.with_name(name, entries::names_an_element))? {
+                break;
+            }
             named -= 1;
         }
-        for name in &names[named..] {
+        for name in names.all().skip(named) {
+            self.spend(SLOT_BYTES)?;
             self.field(array, name, &mut aggregate)?;
         }
         Ok(aggregate.into())
     }
 
-    /// The own enumerable properties with string names.
-    fn fields(&mut self, object: &Val, into: &mut Aggregate) -> Result<()> {
-        let names = self.caught(self.js().own_names(object.raw()))?;
-        names.iter().try_for_each(|name| self.field(object, name, into))
-    }
-
-    fn field(
-        &mut self,
-        object: &Val,
-        name: &super::value::Atom,
-        into: &mut Aggregate,
-    ) -> Result<()> {
-        let js = self.js();
-        let key = self.caught(name.to_value())?;
-        let key = Key::String(self.text(key.raw())?);
-        self.spend(SLOT_BYTES)?;
-        let value = self.caught(js.get_atom(object.raw(), name));
+    fn field(&mut self, object: &Val, name: JSAtom, into: &mut Aggregate) -> Result<()> {
+        let key = Key::String(self.name(name)?);
+        let value = self.caught(self.js().get_named(object.raw(), name));
         let value = value.and_then(|value| self.read(value.raw()));
         let value = value.map_err(|error| error.at(key.segment()))?;
         into.insert(key, value);
@@ -378,7 +403,20 @@ impl Reader<'_> {
                 map.insert(name, value.map_err(|error| error.at(format_args!(".{name}")))?);
             }
         }
-        self.fields(object, map)
+        let names = self.caught(js.own_names(object.raw()))?;
+        self.spend(names.all().len().saturating_mul(SLOT_BYTES))?;
+        names.all().try_for_each(|name| self.field(object, name, map))
+    }
+}
+
+/// A text of QuickJS: UTF-8, but for surrogates without a partner, which come as three bytes each;
+/// `None` if it has such and they may not be replaced.
+fn copied(text: &[u8], lenient: bool) -> Option<Bytes> {
+    // Only a surrogate, and few other characters, begin with this byte.
+    let has_surrogates = || text.contains(&0xed) && std::str::from_utf8(text).is_err();
+    match !text.is_ascii() && has_surrogates() {
+        false => Some(Bytes::copy_from_slice(text)),
+        true => lenient.then(|| Bytes::from(without_surrogates(text))),
     }
 }
 
@@ -386,12 +424,8 @@ impl Reader<'_> {
 /// an error must not get lost over its fields.
 pub(super) fn payload_of_error(state: &State, error: &Val, name: &str) -> Value {
     let mut bytes_left = state.scope().limits().value_bytes;
-    let mut reader = Reader {
-        state,
-        lenient: true,
-        bytes_left: &mut bytes_left,
-        ancestors: vec![error.address()],
-    };
+    let mut reader = Reader::new(state, true, &mut bytes_left);
+    reader.ancestors.push(error.address());
     let mut map = Aggregate::with_kind(Kind::Map);
     if name != "Error" {
         map.insert("name", name);
@@ -403,8 +437,7 @@ pub(super) fn payload_of_error(state: &State, error: &Val, name: &str) -> Value 
 /// What a script threw that is no Error, as far as it can cross.
 pub(super) fn payload_of(state: &State, thrown: &Val) -> Value {
     let mut bytes_left = state.scope().limits().value_bytes;
-    let mut reader =
-        Reader { state, lenient: true, bytes_left: &mut bytes_left, ancestors: Vec::new() };
+    let mut reader = Reader::new(state, true, &mut bytes_left);
     reader.read(thrown.raw()).unwrap_or_default()
 }
 

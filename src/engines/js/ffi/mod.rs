@@ -105,6 +105,10 @@ pub(super) struct State {
     pumping: Cell<bool>,
     /// The bottom of a call that stands on others.
     base: Val,
+    flatteners: entries::Flatteners,
+    keys: RefCell<entries::Keys>,
+    /// Room for a [`marshal`] reader's ancestors.
+    ancestors: Cell<Vec<usize>>,
     /// What reads the trace of an error.
     trace_of: Val,
     /// The property that ties a JavaScript error to the error of calog that it stands for.
@@ -116,9 +120,11 @@ pub(super) struct State {
     quick: Quick,
 }
 
-/// The numbers of calog's own classes in one runtime.
+/// The numbers of classes in one runtime: QuickJS's most common ones, and calog's own.
 #[derive(Clone, Copy)]
 struct Classes {
+    object: JSClassID,
+    array: JSClassID,
     /// Functions of calog.
     native: JSClassID,
     /// What ties an error to calog's.
@@ -237,6 +243,9 @@ impl State {
             loading: Cell::new(0),
             pumping: Cell::new(false),
             base,
+            flatteners: entries::Flatteners::default(),
+            keys: RefCell::default(),
+            ancestors: Cell::default(),
             trace_of,
             error_key,
             classes,

@@ -135,12 +135,14 @@ pub(super) fn expose(state: &State, module: *mut JSModuleDef) -> Result<()> {
     let caught = |thrown: Thrown| failure::take(state, thrown);
     // SAFETY: modules live as long as the context.
     let exports = js.own(unsafe { JS_GetModuleNamespace(js.0, module) }).map_err(caught)?;
-    for name in js.own_names(exports.raw()).map_err(caught)? {
-        let word = String::from_utf8_lossy(&name.bytes().map_err(caught)?).into_owned();
+    let names = js.own_names(exports.raw()).map_err(caught)?;
+    for name in names.all() {
+        let word = js.with_name(name, |bytes| String::from_utf8_lossy(bytes).into_owned());
+        let word = word.map_err(caught)?;
         if word == "default" {
             continue;
         }
-        let value = js.get_atom(exports.raw(), &name).map_err(caught)?;
+        let value = js.get_named(exports.raw(), name).map_err(caught)?;
         let value = marshal::read(state, value.raw());
         let exposed = value.and_then(|value| state.scope().expose(&word, value));
         exposed.map_err(|error| error.at(format_args!("export {word}")))?;

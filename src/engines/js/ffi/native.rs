@@ -2,7 +2,7 @@
 
 use super::{
     Classes, State, failure, guarded, lookup, marshal, out_of_memory, promise, push,
-    value::{HIDDEN, Js, Outcome, Thrown, Val},
+    value::{Args, HIDDEN, Js, Outcome, Thrown, Val},
 };
 use crate::{
     engine::Callee,
@@ -276,8 +276,7 @@ pub(super) fn register(js: Js) -> Result<Classes> {
     let error = class(c"calog.error", Some(failure::finalize), None, ptr::null_mut())?;
     let (finalize, methods) = (Some(lookup::finalize as _), lookup::methods());
     let names = class(c"calog.names", finalize, None, methods)?;
-    let classes = Classes { native, error, names };
-    let prototype = || -> Outcome<()> {
+    let found = || -> Outcome<Classes> {
         // SAFETY: the context lives; the count of the prototype goes over to the class.
         unsafe {
             let function = js.own(JS_GetFunctionProto(js.0))?;
@@ -286,13 +285,15 @@ pub(super) fn register(js: Js) -> Result<Classes> {
             define_getter(js, &prototype, c"name", &getter(js, c"name", get_name)?)?;
             JS_SetClassProto(js.0, native, prototype.into_raw());
         }
-        Ok(())
+        let (object, array) = (js.object()?, js.array(Args::new(js))?);
+        // SAFETY: asks for the classes of live objects.
+        let (object, array) = unsafe { (JS_GetClassID(object.raw()), JS_GetClassID(array.raw())) };
+        Ok(Classes { object, array, native, error, names })
     };
-    prototype().map_err(|_| {
+    found().map_err(|_| {
         drop(js.catch());
         out_of_memory()
-    })?;
-    Ok(classes)
+    })
 }
 
 const _: () = assert!(size_of::<Target>() <= 64);

@@ -4,7 +4,7 @@ use super::{
     State, entries, failure,
     marshal::{MOST_SAFE, shown, unrepresentable},
     native::{self, Target},
-    value::{Outcome, PLAIN, Val},
+    value::{Args, Outcome, PLAIN, Val},
 };
 use crate::{
     engine::Callee,
@@ -41,7 +41,7 @@ fn check_parts(state: &State, aggregate: &Aggregate, strict: bool) -> Result<()>
     }
     for (key, value) in aggregate.pairs() {
         match key {
-            Key::String(name) if strict && std::str::from_utf8(name).is_err() => {
+            Key::String(name) if strict && !is_utf8(name) => {
                 return Err(unrepresentable("a property's name must be UTF-8"));
             }
             key if strict && is_list(aggregate) && !names_a_field(key) => {
@@ -65,6 +65,11 @@ fn names_a_field(key: &Key) -> bool {
         Key::Int(_) | Key::Real(_) => false,
         Key::String(name) => &**name != b"length" && !entries::names_an_element(name),
     }
+}
+
+/// The same as asking for a text of it, but most are ASCII, and that is told faster.
+fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
 /// Has the value nothing in it that a check could find?
@@ -108,10 +113,8 @@ pub(super) fn push(state: &State, value: &Value) -> Outcome<Val> {
             Err(_) => js.own(unsafe { JS_NewBigInt64(js.0, *int) }),
         },
         Value::Real(real) => Ok(js.plain(JS_NewFloat64(*real))),
-        Value::String(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => js.string(text),
-            Err(_) => js.binary(bytes),
-        },
+        Value::String(bytes) if is_utf8(bytes) => js.text(bytes),
+        Value::String(bytes) => js.binary(bytes),
         Value::Bytes(bytes) => js.binary(bytes),
         // One of our own comes home as itself.
         Value::Function(function) if function.context() == state.scope().id() => {
@@ -141,8 +144,11 @@ fn push_aggregate(state: &State, aggregate: &Aggregate) -> Outcome<Val> {
     }
     let object = match is_list {
         true => {
-            let items = aggregate.array().iter().map(|item| push_item(state, item));
-            js.array(items.collect::<Outcome<_>>()?)?
+            let mut items = Args::with_capacity(js, aggregate.array().len());
+            for item in aggregate.array() {
+                items.push(push_item(state, item)?);
+            }
+            js.array(items)?
         }
         false => js.object()?,
     };
@@ -151,7 +157,10 @@ fn push_aggregate(state: &State, aggregate: &Aggregate) -> Outcome<Val> {
         if is_list && !names_a_field(key) {
             continue;
         }
-        let name = js.atom(&String::from_utf8_lossy(name))?;
+        let name = match is_utf8(name) {
+            true => js.name(name)?,
+            false => js.atom(&String::from_utf8_lossy(name))?,
+        };
         js.define(&object, &name, push_item(state, value)?, PLAIN)?;
     }
     Ok(object)

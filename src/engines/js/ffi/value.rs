@@ -2,7 +2,7 @@
 
 use rquickjs_sys::*;
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, c_char, c_int},
     mem::{self, ManuallyDrop},
     ptr,
 };
@@ -123,7 +123,8 @@ impl Atom {
 /// Arguments that fit into [`Args`] without an allocation.
 const FEW: usize = 4;
 
-/// The arguments of one call, in the form in which it takes them. It holds one count of each.
+/// The arguments of one call, or the items of an Array, in the form in which these are taken. It
+/// holds one count of each.
 pub(super) struct Args {
     js: Js,
     few: [JSValue; FEW],
@@ -134,7 +135,12 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn new(js: Js) -> Self {
-        Self { js, few: [JS_UNDEFINED; FEW], many: Vec::new(), count: 0 }
+        Self::with_capacity(js, 0)
+    }
+
+    pub(super) fn with_capacity(js: Js, capacity: usize) -> Self {
+        let many = Vec::with_capacity(if capacity > FEW { capacity } else { 0 });
+        Self { js, few: [JS_UNDEFINED; FEW], many, count: 0 }
     }
 
     #[inline]
@@ -161,6 +167,29 @@ impl Drop for Args {
         for raw in self.all() {
             // SAFETY: `push` took one count of it, and the context lives (see `Js`).
             unsafe { JS_FreeValue(js.0, *raw) };
+        }
+    }
+}
+
+/// Names of properties. It holds one count of each.
+pub(super) struct Names {
+    js: Js,
+    table: *mut JSPropertyEnum,
+    count: u32,
+}
+
+impl Names {
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = JSAtom> + ExactSizeIterator {
+        // SAFETY: the table has so many entries, as long as `self` lives.
+        (0..self.count as usize).map(|index| unsafe { (*self.table.add(index)).atom })
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        if !self.table.is_null() {
+            // SAFETY: the table is ours, with a count of each name, and the context lives.
+            unsafe { JS_FreePropertyEnum(self.js.0, self.table, self.count) };
         }
     }
 }
@@ -207,6 +236,11 @@ impl Js {
     }
 
     pub(super) fn string(self, text: &str) -> Outcome<Val> {
+        self.text(text.as_bytes())
+    }
+
+    /// A string of UTF-8. Of other bytes it makes some text, too.
+    pub(super) fn text(self, text: &[u8]) -> Outcome<Val> {
         // SAFETY: the text is valid for its length, and is copied.
         self.own(unsafe { JS_NewStringLen(self.0, text.as_ptr().cast(), text.len() as _) })
     }
@@ -218,6 +252,11 @@ impl Js {
     }
 
     pub(super) fn atom(self, name: &str) -> Outcome<Atom> {
+        self.name(name.as_bytes())
+    }
+
+    /// The same for the name's bytes, which should be UTF-8.
+    pub(super) fn name(self, name: &[u8]) -> Outcome<Atom> {
         // SAFETY: as for a string.
         self.own_atom(unsafe { JS_NewAtomLen(self.0, name.as_ptr().cast(), name.len() as _) })
     }
@@ -228,11 +267,19 @@ impl Js {
     }
 
     /// An Array of `items`.
-    pub(super) fn array(self, items: Vec<Val>) -> Outcome<Val> {
-        let count = c_int::try_from(items.len()).map_err(|_| self.too_long())?;
-        let raw: Vec<JSValue> = items.into_iter().map(Val::into_raw).collect();
-        // SAFETY: the counts of the items go over to the call, also if it fails.
-        self.own(unsafe { JS_NewArrayFrom(self.0, count, raw.as_ptr()) })
+    pub(super) fn array(self, items: Args) -> Outcome<Val> {
+        let mut items = ManuallyDrop::new(items);
+        let all = items.all();
+        let array = match c_int::try_from(all.len()) {
+            // SAFETY: the counts of the items go over to the call, also if it fails.
+            Ok(count) => self.own(unsafe { JS_NewArrayFrom(self.0, count, all.as_ptr()) }),
+            Err(_) => {
+                drop(ManuallyDrop::into_inner(items));
+                return Err(self.too_long());
+            }
+        };
+        drop(mem::take(&mut items.many));
+        array
     }
 
     fn too_long(self) -> Thrown {
@@ -247,8 +294,13 @@ impl Js {
     }
 
     pub(super) fn get_atom(self, object: JSValue, name: &Atom) -> Outcome<Val> {
+        self.get_named(object, name.raw)
+    }
+
+    /// The same for a name that somebody else holds.
+    pub(super) fn get_named(self, object: JSValue, name: JSAtom) -> Outcome<Val> {
         // SAFETY: both live through the call.
-        self.own(unsafe { JS_GetProperty(self.0, object, name.raw) })
+        self.own(unsafe { JS_GetProperty(self.0, object, name) })
     }
 
     pub(super) fn get_index(self, object: JSValue, index: i64) -> Outcome<Val> {
@@ -323,12 +375,37 @@ impl Js {
     /// Runs `f` with the text of a value, where it lies.
     pub(super) fn with_text<R>(self, value: JSValue, f: impl FnOnce(&[u8]) -> R) -> Outcome<R> {
         let mut length = 0;
-        // SAFETY: the text lives until it is freed below; `f` runs no JavaScript.
+        // SAFETY: the value lives through the call, whose text goes over to `lend`.
         unsafe {
             let text = JS_ToCStringLen(self.0, &raw mut length, value);
-            if text.is_null() {
-                return Err(Thrown);
-            }
+            self.lend(text, length, f)
+        }
+    }
+
+    /// The same with a property's name.
+    pub(super) fn with_name<R>(self, name: JSAtom, f: impl FnOnce(&[u8]) -> R) -> Outcome<R> {
+        let mut length = 0;
+        // SAFETY: whoever has the name holds a count of it, and its text goes over to `lend`.
+        unsafe {
+            let text = JS_AtomToCStringLen(self.0, &raw mut length, name);
+            self.lend(text, length as usize, f)
+        }
+    }
+
+    /// # Safety
+    /// The text must be null with an exception pending, or one of QuickJS's own with so many
+    /// bytes, and nobody else's.
+    unsafe fn lend<R>(
+        self,
+        text: *const c_char,
+        length: usize,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Outcome<R> {
+        if text.is_null() {
+            return Err(Thrown);
+        }
+        // SAFETY: the text lives until it is freed here; `f` runs no JavaScript.
+        unsafe {
             let result = f(std::slice::from_raw_parts(text.cast(), length));
             JS_FreeCString(self.0, text);
             Ok(result)
@@ -336,22 +413,15 @@ impl Js {
     }
 
     /// The own enumerable properties with string names, in JavaScript's order.
-    pub(super) fn own_names(self, object: JSValue) -> Outcome<Vec<Atom>> {
-        let (mut table, mut count) = (ptr::null_mut(), 0);
+    pub(super) fn own_names(self, object: JSValue) -> Outcome<Names> {
+        let mut names = Names { js: self, table: ptr::null_mut(), count: 0 };
         let flags = (JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY).cast_signed();
-        // SAFETY: the table that the call makes has `count` entries, each with one count of its
-        // atom, which the result takes over; then only the table is freed.
-        unsafe {
-            let (table_at, count_at) = (&raw mut table, &raw mut count);
-            if JS_GetOwnPropertyNames(self.0, table_at, count_at, object, flags) < 0 {
-                return Err(Thrown);
-            }
-            let names = (0..count as usize)
-                .map(|index| Atom { js: self, raw: (*table.add(index)).atom })
-                .collect();
-            js_free(self.0, table.cast());
-            Ok(names)
-        }
+        // SAFETY: the call fills in a table of so many entries, or fails.
+        let done = unsafe {
+            let (table, count) = (&raw mut names.table, &raw mut names.count);
+            JS_GetOwnPropertyNames(self.0, table, count, object, flags)
+        };
+        if done < 0 { Err(Thrown) } else { Ok(names) }
     }
 
     pub(super) fn length(self, object: JSValue) -> Outcome<i64> {
