@@ -213,6 +213,11 @@ impl Owner {
         self.members.is_empty() && !self.never_ends()
     }
 
+    /// Is it one call, of which something may still run?
+    pub(super) fn may_go_on(&self) -> bool {
+        self.is_known() && !self.is_over()
+    }
+
     /// Drives `work` until it ends or the call is over.
     ///
     /// # Errors

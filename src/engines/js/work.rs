@@ -134,9 +134,21 @@ pub(super) fn finish_later(state: &State, id: u64, operation: Operation) {
     let task = {
         let state = state.clone();
         async move {
+            let mut outcome = owner.until_over(operation).await.and_then(|outcome| outcome);
+            if owner.may_go_on() {
+                // What follows runs in the same entry.
+                let job = Job::Settle { id, outcome };
+                let entry = enter(&state, Admission::Nested, owner.clone(), job);
+                let reason = tokio::select! {
+                    biased;
+                    _ = entry => return,
+                    reason = owner.when_over() => reason,
+                };
+                outcome = Err(reason.clone());
+                was_cut_off(&state, &owner, reason);
+            }
             // When the call is over, the promise is rejected with the reason. What the script makes
             // of it, it does in promise jobs, which are the call's own and so have little time.
-            let outcome = owner.until_over(operation).await.and_then(|outcome| outcome);
             let _ = enter(&state, Admission::Nested, owner, Job::Settle { id, outcome }).await;
         }
     };
@@ -237,9 +249,15 @@ async fn pump(state: &Rc<State>) {
             () = lost_patience(state, &owner) => Err(fiber::cancelled()),
         };
         let Err(error) = ended else { return };
-        if error.kind() == ErrorKind::Timeout && !owner.was_told() {
-            state.scope().report(error.called_from(fiber::take_last_trace()));
-        }
+        return was_cut_off(state, &owner, error);
+    }
+    collect_later(state);
+}
+
+/// Promise jobs of `owner` were cut off.
+fn was_cut_off(state: &Rc<State>, owner: &Owner, reason: Error) {
+    if reason.kind() == ErrorKind::Timeout && !owner.was_told() {
+        state.scope().report(reason.called_from(fiber::take_last_trace()));
     }
     collect_later(state);
 }

@@ -5,7 +5,7 @@
 //! puts a *marker* there first, a job that does nothing. Markers run in a context of their own, so
 //! that one can be told from a script's job before it is run.
 
-use super::{State, failure, out_of_memory, promise, value::Thrown, with_call};
+use super::{Call, State, failure, out_of_memory, promise, value::Thrown, with_call};
 use crate::{
     engines::js::{owner::Owner, work},
     fiber,
@@ -209,6 +209,16 @@ impl State {
         }
     }
 
+    /// Runs what the running code has left to do, without a task and an entry of its own for it. If
+    /// a job waits, the others go on as they do behind any that waits.
+    pub(super) fn run_own_jobs(&self, call: &Call<'_>) {
+        if call.owner.may_go_on() && self.begin_pump() {
+            call.is_pump.set(true);
+            self.run_jobs(&call.owner, false);
+            self.end_pump();
+        }
+    }
+
     pub(in crate::engines::js) fn is_pumping(&self) -> bool {
         self.pumping.get()
     }
@@ -245,7 +255,7 @@ impl State {
     /// The running code is about to wait. Jobs of others go on meanwhile, also those behind the one
     /// that waits.
     pub(super) fn leave_jobs(&self) {
-        if with_call(|call| call.is_pump).unwrap_or(false) {
+        if with_call(|call| call.is_pump.get()).unwrap_or(false) {
             self.end_pump();
         }
         if with_call(|call| call.loads.get()).unwrap_or(false) {

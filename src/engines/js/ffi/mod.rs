@@ -162,7 +162,7 @@ struct Call<'a> {
     state: &'a State,
     owner: Rc<Owner>,
     /// It runs promise jobs.
-    is_pump: bool,
+    is_pump: Cell<bool>,
     /// It is in the middle of an import, or of a script's top level.
     loads: Cell<bool>,
     /// The script was ended beyond catching, since it holds too much memory. QuickJS does not always

@@ -109,7 +109,7 @@ impl State {
     pub(in crate::engines::js) fn run(&self, job: Job, owner: Rc<Owner>) -> Result<Ran> {
         let call = Call {
             state: self,
-            is_pump: matches!(job, Job::Pump { .. }),
+            is_pump: Cell::new(matches!(job, Job::Pump { .. })),
             owner,
             loads: Cell::new(false),
             ended: Cell::new(false),
@@ -119,7 +119,7 @@ impl State {
             let _running = Running::begin(&call);
             let body = || {
                 self.add_jobs_for(&call.owner);
-                let result = self.perform(job, &call.owner);
+                let result = self.perform(job, &call);
                 self.report_rejections();
                 result
             };
@@ -152,7 +152,7 @@ impl State {
         entered.map_err(|thrown| failure::take(self, thrown)).and(result)
     }
 
-    fn perform(&self, job: Job, owner: &Rc<Owner>) -> Result<Ran> {
+    fn perform(&self, job: Job, call: &Call<'_>) -> Result<Ran> {
         let (value, finish) = match job {
             Job::Call { key, args } => {
                 let result = self.call(key, &args)?;
@@ -164,6 +164,7 @@ impl State {
             Job::Load(source) => self.load(*source)?,
             Job::Settle { id, outcome } => {
                 promise::settle(self, id, outcome);
+                self.run_own_jobs(call);
                 return Ok(Ran::Value(Value::Nil));
             }
             Job::Timer(id) => {
@@ -171,7 +172,7 @@ impl State {
                 return Ok(Ran::Value(Value::Nil));
             }
             Job::Pump { doomed } => {
-                self.run_jobs(owner, doomed);
+                self.run_jobs(&call.owner, doomed);
                 return Ok(Ran::Value(Value::Nil));
             }
         };
