@@ -13,7 +13,7 @@ use corosensei::{
 use std::{cell::RefCell, mem, panic::AssertUnwindSafe, panic::catch_unwind, rc::Rc};
 
 /// Idle strands kept per thread for the next fiber. Beyond that they go back to the system.
-const POOLED_STRANDS: usize = 256;
+const POOLED_STRANDS: usize = 1024;
 
 thread_local! {
     static IDLE: RefCell<Vec<Strand>> = const { RefCell::new(Vec::new()) };

@@ -136,7 +136,8 @@ impl Actor {
             }
             Message::Control(Control::Inspect(reply)) => {
                 let calls = self.live.len() + self.local.handed_len();
-                let _ = reply.send(Usage { calls, ..self.local.usage() });
+                let resources = self.ending.0.caller().resources.len();
+                let _ = reply.send(Usage { calls, resources, ..self.local.usage() });
             }
             Message::Control(Control::Stop) => return false,
             Message::Request(request) => {
@@ -151,6 +152,10 @@ impl Actor {
                     .is_ready()
                 {
                     return true;
+                }
+                if !call.has_begun() {
+                    // The turn was over at the last moment: nobody may come before it in the next.
+                    call.queue();
                 }
                 self.live.push(call);
             }

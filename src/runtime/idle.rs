@@ -95,7 +95,7 @@ pub(super) struct Looks {
 const TRIES: u32 = 4;
 
 /// Of so many calls that do not look, the last does all the same.
-const AGAIN: u32 = 1024;
+const AGAIN: u32 = 128;
 
 impl Default for Looks {
     fn default() -> Self {

@@ -131,17 +131,17 @@ impl Local {
             && self.address.mailbox.is_empty()
     }
 
-    /// Runs a call of a context that rests, until it ends or waits.
+    /// Runs a call of a context that rests, until it ends or waits. One from the host has `room`, or
+    /// takes some when it waits.
     pub(super) fn run(
         self: &Rc<Self>,
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        room: Room,
+        room: Option<Room>,
         span: Span,
     ) -> Came {
         let mut call = Running::new(self, work, chain, inherited, span);
-        call.room = room;
         self.busy.set(true);
         // Whatever it waits for asks again when the actor polls it, which it does at once. What
         // panics in there becomes its answer.
@@ -152,6 +152,10 @@ impl Local {
             Poll::Pending => {
                 let (reply, answer) = oneshot::channel();
                 call.reply = Some(Reply::To(reply));
+                let needs = |room| {
+                    if room == Room::default() { self.address.mailbox.take_late() } else { room }
+                };
+                call.room = room.map_or_else(Room::default, needs);
                 self.handed.borrow_mut().push(call);
                 self.background.wake();
                 Came::ToAWait(answer)
@@ -196,13 +200,12 @@ impl Local {
         self.background.close();
     }
 
-    /// What it uses, but for the calls.
+    /// What it uses, but for calls and resources, which anybody can count.
     pub(super) fn usage(&self) -> Usage {
         Usage {
             memory_bytes: self.interpreter.memory(),
             handles: self.interpreter.handles(),
             tasks: self.background.len(),
-            resources: self.address.caller().resources.len(),
             ..Usage::default()
         }
     }

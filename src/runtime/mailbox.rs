@@ -113,6 +113,10 @@ pub(crate) struct Mailbox {
     lanes: Mutex<Lanes>,
     /// There is something in the control lane.
     has_control: AtomicBool,
+    /// There is something in a lane, or it is closed.
+    has_any: AtomicBool,
+    /// All calls that may be are under way, or somebody waits for room.
+    is_full: AtomicBool,
     /// How much room there is in all.
     most: Room,
 }
@@ -166,6 +170,8 @@ impl Mailbox {
         Self {
             lanes: Mutex::new(lanes),
             has_control: AtomicBool::new(false),
+            has_any: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
             most: Room { calls: calls.max(1), kilobytes: (bytes / 1024).max(1) },
         }
     }
@@ -195,6 +201,7 @@ impl Mailbox {
                 let left = place.and_then(|place| queue.remove(place));
                 // There may be room for the next one too.
                 let next = lanes.next_wakers();
+                self.0.tell_full(&lanes);
                 drop(lanes);
                 drop(left);
                 next.into_iter().flatten().for_each(Waker::wake);
@@ -206,6 +213,7 @@ impl Mailbox {
             lanes.tickets += 1;
             let ticket = lanes.tickets;
             lanes.waiting[needs.queue()].push_back((ticket, None));
+            self.tell_full(&lanes);
             Waits(self, needs.queue(), ticket)
         };
         poll_fn(|cx| {
@@ -258,21 +266,44 @@ impl Mailbox {
             return refused("arguments that wait");
         }
         lanes.taken = after;
+        self.tell_full(lanes);
         Ok(needs)
     }
 
     /// So much room is free again.
     pub(crate) fn give_back(&self, room: Room) {
         if room != Room::default() {
-            let next = self.lock().free(room);
+            let mut lanes = self.lock();
+            let next = lanes.free(room);
+            self.tell_full(&lanes);
+            drop(lanes);
             next.into_iter().flatten().for_each(Waker::wake);
         }
     }
 
-    /// Is nothing queued, and is it open?
+    /// Is nothing queued, and is it open? Only for the thread of the actor does that still hold when
+    /// it is told, but for what others are just sending.
     pub(crate) fn is_empty(&self) -> bool {
-        let lanes = self.lock();
-        lanes.control.is_empty() && lanes.work.is_empty() && lanes.closed.is_none()
+        !self.has_any.load(Ordering::Acquire)
+    }
+
+    /// Is there room for a call from the host that brings nothing along?
+    pub(crate) fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Acquire)
+    }
+
+    /// Takes room for such a call that has begun already.
+    pub(crate) fn take_late(&self) -> Room {
+        let mut lanes = self.lock();
+        let room = self.needs(0);
+        lanes.taken = lanes.taken.and(room);
+        self.tell_full(&lanes);
+        room
+    }
+
+    fn tell_full(&self, lanes: &Lanes) {
+        let waits = lanes.waiting.iter().any(|queue| !queue.is_empty());
+        self.is_full.store(waits || lanes.taken.calls >= self.most.calls, Ordering::Release);
     }
 
     /// Has the context ended, or begun to answer what is left?
@@ -304,7 +335,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// Those of [`request`](Self::request), and `busy` if there is no room now.
-    pub(crate) fn request_room(&self, mut request: Request) -> Result<(), (Error, Request)> {
+    pub(crate) fn request_room(&self, mut request: Request) -> Result<(), Box<(Error, Request)>> {
         let mut lanes = self.lock();
         match self.try_take(&mut lanes, request.work.bytes()) {
             Ok(room) => {
@@ -314,13 +345,14 @@ impl Mailbox {
             }
             Err(error) => {
                 drop(lanes);
-                Err((error, request))
+                Err(Box::new((error, request)))
             }
         }
     }
 
     fn push(&self, mut lanes: MutexGuard<'_, Lanes>, request: Request) {
         lanes.work.push_back(request);
+        self.has_any.store(true, Ordering::Release);
         let waker = lanes.waker.take();
         drop(lanes);
         if let Some(waker) = waker {
@@ -338,6 +370,7 @@ impl Mailbox {
         }
         lanes.control.push_back(control);
         self.has_control.store(true, Ordering::Release);
+        self.has_any.store(true, Ordering::Release);
         let waker = lanes.waker.take();
         drop(lanes);
         if let Some(waker) = waker {
@@ -362,6 +395,7 @@ impl Mailbox {
         let room = freed.take();
         if room != Room::default() {
             let next = lanes.free(room);
+            self.tell_full(&lanes);
             if next.iter().any(Option::is_some) {
                 drop(lanes);
                 next.into_iter().flatten().for_each(Waker::wake);
@@ -375,6 +409,7 @@ impl Mailbox {
         self.has_control.store(false, Ordering::Relaxed);
         if batch.is_empty() {
             mem::swap(&mut lanes.work, batch);
+            self.has_any.store(lanes.closed.is_some(), Ordering::Release);
         }
         if let Some(request) = batch.pop_front() {
             return Poll::Ready(Message::Request(request));
@@ -395,6 +430,7 @@ impl Mailbox {
     pub(crate) fn close(&self, reason: ErrorKind) -> VecDeque<Request> {
         let mut lanes = self.lock();
         lanes.closed.get_or_insert(reason);
+        self.has_any.store(true, Ordering::Release);
         let (control, work) = (mem::take(&mut lanes.control), mem::take(&mut lanes.work));
         lanes.waker = None;
         let waiting = lanes.waiting.iter_mut().flatten();

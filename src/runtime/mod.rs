@@ -6,7 +6,7 @@
 //! - `background`: what a context does without being called.
 //! - `console`: what its scripts print and read.
 //! - `mailbox`: the queue before it. `answer`: what comes back. `context`: its address, and calog as its interpreter sees it.
-//! - `directory`: contexts by id, exports by name.
+//! - `directory`: contexts by id, exports by name. `recent`: what a thread has found there lately.
 //! - `watchdog`: ends slices, and answers for workers that are held; `waiting`: whom it answers.
 //! - `stats`: what all of it does.
 
@@ -19,6 +19,7 @@ mod directory;
 mod idle;
 mod local;
 mod mailbox;
+mod recent;
 mod scope;
 mod stats;
 mod waiting;

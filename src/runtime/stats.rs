@@ -46,7 +46,8 @@ pub struct ContextStats {
     /// The number of its worker.
     pub worker: usize,
     /// What it used at the end of its last turn or, while calls of it wait, and after calls from
-    /// neighbours on its worker, of one of its last 16.
+    /// neighbours on its worker and from its own thread, of one of its last 16. Its
+    /// resources are those of now.
     pub usage: Usage,
     /// Calls that wait in its mailbox.
     pub queued: usize,
@@ -95,7 +96,6 @@ pub(crate) struct Gauges {
     handles: AtomicUsize,
     calls: AtomicUsize,
     tasks: AtomicUsize,
-    resources: AtomicUsize,
     turns: AtomicUsize,
     /// Calls that the actor has taken out of the mailbox and not looked at yet.
     queued: AtomicUsize,
@@ -132,7 +132,6 @@ impl Gauges {
         self.memory_bytes.store(usage.memory_bytes, Relaxed);
         self.handles.store(usage.handles, Relaxed);
         self.tasks.store(usage.tasks, Relaxed);
-        self.resources.store(usage.resources, Relaxed);
     }
 
     pub(super) fn keep_queued(&self, queued: usize) {
@@ -153,7 +152,7 @@ impl Gauges {
             handles: self.handles.load(Relaxed),
             calls: self.calls.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
-            resources: self.resources.load(Relaxed),
+            ..Usage::default()
         }
     }
 }
@@ -165,7 +164,7 @@ impl Address {
             name: self.settings.name.clone(),
             engine: self.settings.engine.name().into(),
             worker: self.worker.number(),
-            usage: self.gauges.usage(),
+            usage: Usage { resources: self.caller().resources.len(), ..self.gauges.usage() },
             queued: self.mailbox.queued() + self.gauges.queued.load(Relaxed),
         }
     }

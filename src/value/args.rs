@@ -1,7 +1,7 @@
 //! The arguments of a call.
 
 use super::{IntoValue, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::{
     cell::RefCell,
     mem,
@@ -51,9 +51,13 @@ macro_rules! tuples {
             #[allow(non_snake_case, reason = "the variables share the names of the types")]
             fn into_args(self) -> Result<Vec<Value>> {
                 let ($($name,)*) = self;
-                let args = [$($name.into_value()),*].into_iter().zip(1..);
-                args.map(|(arg, number)| arg.map_err(|error| error.at(format_args!("args[{number}]"))))
-                    .collect()
+                let mut list = spare();
+                $(
+                    let number = list.len() + 1;
+                    let wrong = |error: Error| error.at(format_args!("args[{number}]"));
+                    list.push($name.into_value().map_err(wrong)?);
+                )*
+                Ok(list)
             }
         }
     )*};
@@ -113,10 +117,14 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// An empty list that may have served before.
+fn spare() -> Vec<Value> {
+    SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+}
+
 /// Takes the arguments of a call out of `args`, into a list that may have served before.
 pub(crate) fn gather(args: &mut [Value]) -> Vec<Value> {
-    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
-    let mut list = spare.unwrap_or_default();
+    let mut list = spare();
     list.extend(args.iter_mut().map(mem::take));
     list
 }

@@ -50,6 +50,8 @@ pub struct Function(Arc<Handle>);
 struct Handle {
     owner: Arc<dyn Owner>,
     key: u64,
+    /// The owner's answer, which never changes, where a call needs it.
+    has_bools: bool,
 }
 
 impl Drop for Handle {
@@ -61,7 +63,8 @@ impl Drop for Handle {
 impl Function {
     /// The handle of function `key` of `owner`, to be released once the last clone is dropped.
     pub(crate) fn new(owner: Arc<dyn Owner>, key: u64) -> Self {
-        Self(Arc::new(Handle { owner, key }))
+        let has_bools = owner.has_bools();
+        Self(Arc::new(Handle { owner, key, has_bools }))
     }
 
     /// A handle that does not keep the function.
@@ -106,7 +109,7 @@ impl Function {
         args: impl IntoArgs,
     ) -> BoxFuture<'static, Result<R>> {
         let call = args.into_args().map(|args| self.call_raw(args));
-        let has_bools = self.0.owner.has_bools();
+        let has_bools = self.0.has_bools;
         Box::pin(async move {
             let result = call?.await?;
             converted(has_bools, || R::from_value(result)).map_err(|error| error.at("result"))
