@@ -18,9 +18,11 @@ use crate::{
 use futures::FutureExt;
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
 /// How a call goes on.
@@ -353,10 +355,7 @@ impl Native {
     where
         H::Output: Future<Output: IntoValue> + 'static,
     {
-        Self::later(name, move |args| {
-            let future = handler.call(take::<P>(args)?);
-            Ok(async move { future.await.into_value() })
-        })
+        Self::later(name, move |args| Ok(handler.call(take::<P>(args)?)))
     }
 
     /// A native that blocks: it runs on tokio's blocking pool while the script waits.
@@ -389,7 +388,7 @@ impl Native {
         start: impl Fn(Arguments<'_>) -> Result<F> + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Result<Value>> + 'static,
+        F: Future<Output: IntoValue> + 'static,
     {
         let name: Arc<str> = name.into();
         let named = name.clone();
@@ -413,7 +412,7 @@ impl Native {
         let run = move |args: Arguments<'_>, result: &mut Value| {
             let closing = handler.call(take::<P>(args)?)?;
             *result = Value::Bool(closing.is_some());
-            let through = |gone: F| gone.map(|()| Ok(Value::Bool(true)));
+            let through = |gone: F| gone.map(|()| true);
             let awaited = closing.filter(|_| !fiber::dying()).map(through);
             Ok(awaited.map(|gone| Self::awaited(named.clone(), gone)))
         };
@@ -421,11 +420,15 @@ impl Native {
     }
 
     /// What the script waits for. A panic is an error, and errors are told to be the native's.
-    fn awaited(name: Arc<str>, work: impl Future<Output = Result<Value>> + 'static) -> Operation {
+    fn awaited<T: IntoValue>(name: Arc<str>, work: impl Future<Output = T> + 'static) -> Operation {
         Box::pin(async move {
-            let result = AssertUnwindSafe(work).catch_unwind().await;
-            let result = result.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
-            result.map_err(|error| error.called_from(vec![Frame::native(&*name)]))
+            let mut work = pin!(work);
+            let poll = poll_fn(|cx| {
+                let poll = || work.as_mut().poll(cx).map(T::into_value);
+                catch_unwind(AssertUnwindSafe(poll))
+                    .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))))
+            });
+            poll.await.map_err(|error| error.called_from(vec![Frame::native(&*name)]))
         })
     }
 

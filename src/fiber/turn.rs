@@ -42,17 +42,48 @@ impl Turn {
         self.0.next.set(id);
         Taking { fiber: Some(fiber), turn: self.0.clone(), id }
     }
+
+    /// The same with its first poll, in which most calls end. `Err`: the rest of one that does not.
+    pub fn begin<R, F>(
+        &self,
+        mut fiber: Fiber<R, F>,
+        cx: &mut Context<'_>,
+    ) -> Result<Result<R>, impl Future<Output = Result<R>> + Unpin + use<R, F>> {
+        let id = self.0.next.get() + 1;
+        self.0.next.set(id);
+        match self.0.poll(id, &mut fiber, cx) {
+            Poll::Ready(result) => Ok(result),
+            Poll::Pending => Err(Taking { fiber: Some(fiber), turn: self.0.clone(), id }),
+        }
+    }
 }
 
 impl State {
+    /// Lets call `id` go on, if it may.
+    #[inline]
+    fn poll<R, F>(
+        &self,
+        id: u64,
+        fiber: &mut Fiber<R, F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<R>> {
+        if !self.admits(id, cx.waker()) {
+            return Poll::Pending;
+        }
+        let result = Pin::new(&mut *fiber).poll(cx);
+        if result.is_pending() && fiber.keeps_interpreter() {
+            self.holder.set(id);
+        } else {
+            self.free(id);
+        }
+        result
+    }
+
     /// May call `id` go on now? If not, `waker` is woken when it may.
     fn admits(&self, id: u64, waker: &Waker) -> bool {
         let holder = self.holder.get();
-        if holder == id {
-            return true;
-        }
         let mut waiting = self.waiting.borrow_mut();
-        if holder == 0 && waiting.is_empty() {
+        if holder == id || (holder == 0 && waiting.is_empty()) {
             return true;
         }
         if holder == 0 && waiting.keys().next().is_none_or(|next| *next >= id) {
@@ -77,12 +108,7 @@ impl State {
 
     /// Call `id` is gone.
     fn forget(&self, id: u64) {
-        let mut waiting = self.waiting.borrow_mut();
-        // Where nobody waits, which is the rule, there is nothing to look for.
-        if !waiting.is_empty() {
-            waiting.remove(&id);
-        }
-        drop(waiting);
+        self.waiting.borrow_mut().remove(&id);
         self.free(id);
     }
 }
@@ -99,16 +125,10 @@ impl<R, F> Future for Taking<R, F> {
     type Output = Result<R>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
-        let this = &mut *self;
-        if !this.turn.admits(this.id, cx.waker()) {
-            return Poll::Pending;
-        }
-        let Some(fiber) = this.fiber.as_mut() else { return Poll::Pending };
-        let result = Pin::new(&mut *fiber).poll(cx);
-        if result.is_pending() && fiber.keeps_interpreter() {
-            this.turn.holder.set(this.id);
-        } else {
-            this.turn.free(this.id);
+        let Self { fiber: Some(fiber), turn, id } = &mut *self else { return Poll::Pending };
+        let result = turn.poll(*id, fiber, cx);
+        if result.is_ready() {
+            self.fiber = None;
         }
         result
     }
@@ -116,7 +136,9 @@ impl<R, F> Future for Taking<R, F> {
 
 impl<R, F> Drop for Taking<R, F> {
     fn drop(&mut self) {
-        self.fiber = None;
-        self.turn.forget(self.id);
+        // One that has ended has left already.
+        if self.fiber.take().is_some() {
+            self.turn.forget(self.id);
+        }
     }
 }

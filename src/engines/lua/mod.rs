@@ -18,12 +18,7 @@ use crate::{
 };
 use ffi::{Job, State};
 use futures::future::{LocalBoxFuture, ready};
-use std::{
-    future::Future,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll},
-};
+use std::{rc::Rc, task::Context};
 
 /// The Lua 5.4 engine.
 #[derive(Debug)]
@@ -54,15 +49,10 @@ struct Instance {
 }
 
 impl Instance {
-    /// A call on a fiber of its own.
-    fn start(&self, job: Job) -> Result<impl Future<Output = Result<Value>> + Unpin + use<>> {
+    fn start(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
         let state = self.state.clone();
-        Ok(self.turn.take(fiber::spawn(move || state.run(job))?))
-    }
-
-    fn boxed(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
-        match self.start(job) {
-            Ok(call) => Box::pin(call),
+        match fiber::spawn(move || state.run(job)) {
+            Ok(fiber) => Box::pin(self.turn.take(fiber)),
             Err(error) => Box::pin(ready(Err(error))),
         }
     }
@@ -71,23 +61,24 @@ impl Instance {
 impl Interpreter for Instance {
     fn load(self: Rc<Self>, source: Source) -> LocalBoxFuture<'static, Result<Value>> {
         match Job::load(source) {
-            Ok(job) => self.boxed(job),
+            Ok(job) => self.start(job),
             Err(error) => Box::pin(ready(Err(error))),
         }
     }
 
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>> {
-        self.boxed(Job::Call { key, args })
+        self.start(Job::Call { key, args })
     }
 
     fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
-        let mut call = match self.start(Job::Call { key, args }) {
-            Ok(call) => call,
+        let state = self.state.clone();
+        let fiber = match fiber::spawn(move || state.run(Job::Call { key, args })) {
+            Ok(fiber) => fiber,
             Err(error) => return Begun::Ended(Err(error)),
         };
-        match Pin::new(&mut call).poll(cx) {
-            Poll::Ready(result) => Begun::Ended(result),
-            Poll::Pending => Begun::Waits(Box::pin(call)),
+        match self.turn.begin(fiber, cx) {
+            Ok(result) => Begun::Ended(result),
+            Err(rest) => Begun::Waits(Box::pin(rest)),
         }
     }
 

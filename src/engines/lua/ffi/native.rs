@@ -190,6 +190,11 @@ pub(super) unsafe fn finish(l: L) -> c_int {
     // owned forms live only inside `drop_outcome` and `push_failure`, which do not raise while they
     // hold them.
     unsafe {
+        let value = fiber::with_current(Control::lend_value).unwrap_or(ptr::null());
+        if value.as_ref().is_some_and(|value| marshal::push_scalar(l, value)) {
+            drop_outcome();
+            return 1;
+        }
         if prepare_outcome(l) {
             push_outcome(l);
             drop_outcome();
