@@ -7,70 +7,80 @@ use std::{
     alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc},
     cell::Cell,
     ffi::c_void,
+    marker::PhantomPinned,
     ptr,
-    rc::Rc,
 };
 
 /// What Lua's blocks are aligned to: as much as anything that lies in them needs.
 const ALIGN: usize = 16;
 
-/// What a state takes, and what it may take, in bytes.
-struct Account {
+/// A state without libraries, once it is [open](Self::open), and without a limit so far.
+pub(super) struct Heap {
+    main: Cell<L>,
+    /// What it takes, and what it may take, in bytes.
     used: Cell<usize>,
     most: Cell<usize>,
-}
-
-/// A state without libraries, and without a limit so far.
-pub(super) struct Heap {
-    main: L,
-    account: Rc<Account>,
+    /// It never moves, since the state points to it.
+    _pinned: PhantomPinned,
 }
 
 impl Heap {
+    pub(super) fn new() -> Self {
+        let (main, most) = (Cell::new(ptr::null_mut()), Cell::new(usize::MAX));
+        Self { main, used: Cell::new(0), most, _pinned: PhantomPinned }
+    }
+
+    /// Makes the state; its main thread.
+    ///
+    /// # Safety
+    /// The heap must never move again: the state points to it. It must be opened once.
+    ///
     /// # Errors
     /// `memory` if the system has none.
-    pub(super) fn new() -> Result<Self> {
-        let account = Rc::new(Account { used: Cell::new(0), most: Cell::new(usize::MAX) });
-        // SAFETY: the allocator does as Lua asks, and the account outlives the state.
-        let main = unsafe { lua_newstate(allocate, Rc::as_ptr(&account).cast_mut().cast()) };
-        if main.is_null() { Err(failure::out_of_memory()) } else { Ok(Self { main, account }) }
+    pub(super) unsafe fn open(&self) -> Result<L> {
+        // SAFETY: the allocator does as Lua asks, and the heap stays where it is, says the caller.
+        let main = unsafe { lua_newstate(allocate, (&raw const *self).cast_mut().cast()) };
+        self.main.set(main);
+        if main.is_null() { Err(failure::out_of_memory()) } else { Ok(main) }
     }
 
     /// The main thread.
     pub(super) fn main(&self) -> L {
-        self.main
+        self.main.get()
     }
 
     /// From now on it may take so many bytes.
     pub(super) fn limit(&self, most: usize) {
-        self.account.most.set(most);
+        self.most.set(most);
     }
 
     pub(super) fn used(&self) -> usize {
-        self.account.used.get()
+        self.used.get()
     }
 }
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        // SAFETY: `new` made the state, and whoever owns this runs nothing on it any more.
-        unsafe { lua_close(self.main) };
+        if !self.main.get().is_null() {
+            // SAFETY: `open` made the state, and whoever owns this runs nothing on it any more.
+            unsafe { lua_close(self.main.get()) };
+        }
     }
 }
 
 /// Lua's allocator, as the reference manual describes it (`lua_Alloc`): frees, allocates or resizes.
 unsafe extern "C" fn allocate(
-    account: *mut c_void,
+    heap: *mut c_void,
     block: *mut c_void,
     old: usize,
     new: usize,
 ) -> *mut c_void {
-    // SAFETY: `new` gave it, and keeps it for as long as the state lives. All of it is in cells.
-    let account = unsafe { &*account.cast_const().cast::<Account>() };
+    // SAFETY: `open` gave it, and it stays while the state lives. All of it is in cells.
+    let heap = unsafe { &*heap.cast_const().cast::<Heap>() };
     // In place of the size of no block Lua passes what the new one is for.
     let old = if block.is_null() { 0 } else { old };
-    let after = (account.used.get() - old).saturating_add(new);
-    if new > old && after > account.most.get() {
+    let after = (heap.used.get() - old).saturating_add(new);
+    if new > old && after > heap.most.get() {
         return ptr::null_mut();
     }
     let (Ok(before), Ok(wanted)) =
@@ -98,6 +108,6 @@ unsafe extern "C" fn allocate(
         }
         return ptr::null_mut();
     }
-    account.used.set(after);
+    heap.used.set(after);
     result.cast()
 }

@@ -36,7 +36,7 @@ pub(super) unsafe fn bytes<'a>(l: L, index: c_int) -> &'a [u8] {
 /// # Safety
 /// `l` must be a live thread of `state`.
 pub(super) unsafe fn read(state: &State, l: L, index: c_int) -> Result<Value> {
-    let mut bytes_left = state.scope().limits().value_bytes;
+    let mut bytes_left = state.value_bytes;
     // SAFETY: the caller's promise.
     unsafe { read_within(&mut bytes_left, state, l, index) }
 }
@@ -105,7 +105,7 @@ unsafe fn is_int(l: L, index: c_int, int: usize) -> bool {
 }
 
 fn too_large(state: &State) -> Error {
-    Error::too_large(state.scope().limits().value_bytes)
+    Error::too_large(state.value_bytes)
 }
 
 fn unrepresentable(what: &str) -> Error {

@@ -61,8 +61,6 @@ impl State {
     /// # Errors
     /// `memory` if the limit is too small for a state.
     pub(in crate::engines::lua) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
-        let heap = Heap::new()?;
-        let main = heap.main();
         let memory = scope.limits().memory_bytes;
         let state = Rc::new(Self {
             threads: RefCell::default(),
@@ -74,13 +72,13 @@ impl State {
             modules: Modules::default(),
             handles: Cell::new(0),
             proxies_epoch: Cell::new(0),
-            main,
-            heap,
+            heap: Heap::new(),
         });
-        // SAFETY: rule 4: new threads copy the main thread's extra space. `lua_pcall` protects what
+        // SAFETY: the heap lies in an `Rc`, which is never taken apart. Rule 4: new threads copy the main thread's extra space. `lua_pcall` protects what
         // raises; `build` keeps nothing with a destructor. What is made there is there to stay, so
         // the collector would only waste its time.
         unsafe {
+            let main = state.heap.open()?;
             *lua_getextraspace(main).cast::<*const Self>() = Rc::as_ptr(&state);
             lua_gc(main, LUA_GCSTOP);
             lua_pushcfunction(main, build);
