@@ -10,14 +10,19 @@ mod owner;
 mod work;
 
 use crate::{
-    engine::{Chain, Engine, Interpreter, Overlap, Scope, Source},
+    engine::{Begun, Chain, Engine, Interpreter, Overlap, Scope, Source},
     error::Result,
     fidelity::Rule,
     value::Value,
 };
 use ffi::{Job, State};
 use futures::future::LocalBoxFuture;
-use std::rc::Rc;
+use std::{
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 /// The JavaScript engine.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ struct Instance {
 }
 
 impl Instance {
-    fn start(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
+    fn start(&self, job: Job) -> impl Future<Output = Result<Value>> + Unpin + use<> {
         let chain = Chain::current().unwrap_or_else(|| self.state.scope().root());
         work::call(&self.state, chain, job)
     }
@@ -55,11 +60,19 @@ impl Instance {
 
 impl Interpreter for Instance {
     fn load(self: Rc<Self>, source: Source) -> LocalBoxFuture<'static, Result<Value>> {
-        self.start(Job::Load(Box::new(source)))
+        Box::pin(self.start(Job::Load(Box::new(source))))
     }
 
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>> {
-        self.start(Job::Call { key, args })
+        Box::pin(self.start(Job::Call { key, args }))
+    }
+
+    fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
+        let mut call = self.start(Job::Call { key, args });
+        match Pin::new(&mut call).poll(cx) {
+            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Pending => Begun::Waits(Box::pin(call)),
+        }
     }
 
     fn release(&self, key: u64) {

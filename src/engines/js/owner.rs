@@ -62,6 +62,27 @@ impl Owner {
         }
     }
 
+    /// The life of a call that begins, in the place of one that has ended and left nothing.
+    pub(super) fn again(mut self: Rc<Self>, chain: Chain) -> Rc<Self> {
+        if let Some(owner) = Rc::get_mut(&mut self)
+            && owner.is_spent()
+        {
+            owner.chain = chain;
+            owner.span = Span::current();
+            owner.life.set(Life::Running);
+            return self;
+        }
+        Rc::new(Self::new(chain))
+    }
+
+    /// Has it nothing left that another call could hear of?
+    fn is_spent(&mut self) -> bool {
+        self.life.get() == Life::Ended
+            && self.failure.get_mut().is_none()
+            && !self.told.get()
+            && self.members.is_empty()
+    }
+
     /// Work that is nobody's call: only the deadline of its chain ends it.
     pub(super) fn nobody(chain: Chain) -> Self {
         let nobody = Self { span: Span::none(), ..Self::new(chain) };

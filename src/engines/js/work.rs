@@ -46,6 +46,8 @@ impl Drop for CutOnDrop {
     fn drop(&mut self) {
         if self.1.cut() {
             self.0.forget_timers_of(&self.1);
+        } else {
+            self.0.end_owner(&self.1);
         }
     }
 }
@@ -67,13 +69,13 @@ pub(super) fn call(
     state: &Rc<State>,
     chain: Chain,
     job: Job,
-) -> LocalBoxFuture<'static, Result<Value>> {
-    let owner = Rc::new(Owner::new(chain));
+) -> impl Future<Output = Result<Value>> + Unpin + use<> {
+    let owner = state.begin_owner(chain);
     let admission = if chain.depth == 0 { Admission::Root } else { Admission::Nested };
     let (inside, inner) = (state.clone(), owner.clone());
     // In the span of the call, whose future this is.
     let entry = state.nest().enter(admission, move || inside.run(job, inner));
-    Box::pin(Calling { entry, promise: None, cut: CutOnDrop(state.clone(), owner) })
+    Calling { entry, promise: None, cut: CutOnDrop(state.clone(), owner) }
 }
 
 /// A call as a future. Most calls are one entry, and so this is written out: as an async function,

@@ -104,6 +104,12 @@ impl State {
         drop(dropped);
     }
 
+    /// No jobs are left.
+    pub(super) fn forget_owners_of_jobs(&self) {
+        let gone = self.jobs.borrow_mut().first.take();
+        drop(gone);
+    }
+
     /// Somebody who is not known any more. The context's deadline holds for whatever it is.
     pub(super) fn unknown(&self) -> Rc<Owner> {
         match self.scope().limits().deadline {

@@ -275,8 +275,12 @@ impl<'a> Reader<'a> {
         self.spend(count.saturating_mul(SLOT_BYTES).saturating_add(OBJECT_BYTES))?;
         let mut items = Vec::with_capacity(count);
         for index in 0..length {
-            let item = self.caught(js.get_index(array.raw(), index));
-            let item = item.and_then(|item| self.read(item.raw()));
+            let item = js.get_index(array.raw(), index);
+            if let Some(value) = item.as_ref().ok().and_then(|item| scalar(item.raw())) {
+                items.push(value);
+                continue;
+            }
+            let item = self.caught(item).and_then(|item| self.read(item.raw()));
             items.push(item.map_err(|error| error.at(format_args!("[{index}]")))?);
         }
         let mut aggregate = Aggregate::list(items);

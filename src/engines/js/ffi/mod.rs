@@ -36,6 +36,7 @@ pub(super) use run::{Job, Ran};
 
 use super::owner::Owner;
 use crate::{
+    chain::Chain,
     engine::Scope,
     error::{Error, ErrorKind, Result},
     fiber::{self, Nest},
@@ -48,7 +49,6 @@ use memory::Meter;
 use rquickjs_sys::*;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     rc::{Rc, Weak},
@@ -79,7 +79,7 @@ pub(super) struct State {
     /// Functions that somebody holds a handle to.
     handles: RefCell<handles::Handles>,
     /// What settles the promises of `.async` calls that are under way.
-    promises: RefCell<HashMap<u64, promise::Settlers>>,
+    promises: RefCell<promise::Numbered<u64, promise::Settlers>>,
     timers: RefCell<timer::Timers>,
     timers_changed: Notify,
     /// A task fires the timers.
@@ -95,6 +95,8 @@ pub(super) struct State {
     collections: Cell<jobs::Collections>,
     /// Whose call made a promise that is not fulfilled yet, by its address.
     makers: RefCell<promise::Makers>,
+    /// Of a call that has ended, for the next one.
+    spare: Cell<Option<Rc<Owner>>>,
     /// Stands for calls that are not known any more.
     unknown: Rc<Owner>,
     /// Calls that were cut off before their promises were settled.
@@ -238,6 +240,7 @@ impl State {
             jobs: RefCell::default(),
             collections: Cell::default(),
             makers: RefCell::default(),
+            spare: Cell::default(),
             unknown,
             lost: Cell::new(0),
             loading: Cell::new(0),
@@ -305,6 +308,19 @@ impl State {
 
     pub(super) fn nest(&self) -> &Nest {
         &self.nest
+    }
+
+    /// The life of a call that begins.
+    pub(super) fn begin_owner(&self, chain: Chain) -> Rc<Owner> {
+        match self.spare.take() {
+            Some(spare) => spare.again(chain),
+            None => Rc::new(Owner::new(chain)),
+        }
+    }
+
+    /// A call is over, and all that it waited for.
+    pub(super) fn end_owner(&self, owner: &Rc<Owner>) {
+        self.spare.set(Some(owner.clone()));
     }
 
     /// The call that runs now.

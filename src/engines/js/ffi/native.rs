@@ -214,10 +214,16 @@ unsafe extern "C" fn get_later(
     _: c_int,
     _: *mut JSValue,
 ) -> JSValue {
-    guarded(context, |state| match target_of(state, this) {
-        Some(Target::Answer(_)) | None => Ok(state.js.undefined()),
-        Some(Target::Later(target)) => function(state, Target::Later(target.clone())),
-        Some(target) => function(state, Target::Later(Box::new(target.clone()))),
+    guarded(context, |state| {
+        let target = match target_of(state, this) {
+            Some(Target::Answer(_)) | None => return Ok(state.js.undefined()),
+            Some(Target::Later(target)) => target.clone(),
+            Some(target) => Box::new(target.clone()),
+        };
+        let later = function(state, Target::Later(target))?;
+        // From now on it is a property of the function's own, which is found without this.
+        state.js.define_str(&state.js.share(this), "async", later.clone(), HIDDEN)?;
+        Ok(later)
     })
 }
 

@@ -21,6 +21,7 @@ use std::{
     cell::Cell,
     collections::HashMap,
     ffi::c_void,
+    hash::{BuildHasherDefault, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::{Rc, Weak},
     task::{Context, Poll, Waker},
@@ -232,11 +233,39 @@ pub(super) unsafe extern "C" fn on_rejection(
     guarded(context, note);
 }
 
+/// Hashes numbers that scripts do not choose: addresses, and those of a series.
+#[derive(Default)]
+pub(super) struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The multiplier of Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
+/// What is found by such a number.
+pub(super) type Numbered<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+
 /// Whose call made a promise, by the promise's address: until it is fulfilled, or its address is
 /// used again.
 #[derive(Default)]
 pub(super) struct Makers {
-    calls: HashMap<usize, Weak<Owner>>,
+    calls: Numbered<usize, Weak<Owner>>,
     /// How many there were when the forgotten ones were cleared away last.
     cleared: usize,
 }

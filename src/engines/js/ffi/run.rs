@@ -10,7 +10,7 @@ use crate::{
     engines::js::{owner::Owner, work},
     error::{Error, ErrorKind, Result},
     fiber::{self, Target},
-    value::Value,
+    value::{Value, give_back},
 };
 use rquickjs_sys::*;
 use std::{
@@ -126,7 +126,11 @@ impl State {
             if self.nest.depth() > 1 { self.above_others(&call, body) } else { body() }
         };
         // Whatever an entry leaves, also one that was cut off, is run by the pump.
-        work::pump_later(self);
+        if self.has_jobs() {
+            work::pump_later(self);
+        } else {
+            self.forget_owners_of_jobs();
+        }
         if call.ended.get() { Err(out_of_memory()) } else { result }
     }
 
@@ -155,7 +159,7 @@ impl State {
     fn perform(&self, job: Job, call: &Call<'_>) -> Result<Ran> {
         let (value, finish) = match job {
             Job::Call { key, args } => {
-                let result = self.call(key, &args)?;
+                let result = self.call(key, args)?;
                 match marshal::scalar(result.raw()) {
                     Some(value) => return Ok(Ran::Value(value)),
                     None => (result, Finish::Value),
@@ -225,15 +229,16 @@ impl State {
         }
     }
 
-    fn call(&self, key: u64, args: &[Value]) -> Result<Val> {
+    fn call(&self, key: u64, args: Vec<Value>) -> Result<Val> {
         let function = self.handles.borrow().get(key).cloned();
         let function =
             function.ok_or_else(|| Error::new(ErrorKind::Dead, "the function was released"))?;
         let called = || {
             let mut pushed = Args::new(self.js);
-            for (index, value) in (1..).zip(args) {
+            for (index, value) in (1..).zip(&args) {
                 pushed.push(push::push_argument(self, index, value)?);
             }
+            give_back(args);
             self.js.call_with(&function, &self.js.undefined(), &mut pushed)
         };
         called().map_err(|thrown| failure::take(self, thrown))
