@@ -51,7 +51,7 @@ macro_rules! tuples {
             #[allow(non_snake_case, reason = "the variables share the names of the types")]
             fn into_args(self) -> Result<Vec<Value>> {
                 let ($($name,)*) = self;
-                let mut list = spare();
+                let mut list = spare([$(stringify!($name)),*].len());
                 $(
                     let number = list.len() + 1;
                     let wrong = |error: Error| error.at(format_args!("args[{number}]"));
@@ -117,14 +117,17 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty list that may have served before.
-fn spare() -> Vec<Value> {
-    SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+/// An empty list that may have served before, or a new one of just so much room: where caller and
+/// callee are on different threads, each list is one, and what is small is freed from afar without
+/// the allocator's lock.
+fn spare(room: usize) -> Vec<Value> {
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+    spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(room))
 }
 
 /// Takes the arguments of a call out of `args`, into a list that may have served before.
 pub(crate) fn gather(args: &mut [Value]) -> Vec<Value> {
-    let mut list = spare();
+    let mut list = spare(args.len());
     list.extend(args.iter_mut().map(mem::take));
     list
 }
