@@ -330,7 +330,8 @@ async fn arguments_that_never_arrive_are_released() {
         assert_eq!(kind(b.call::<()>("keep", (make().await, u64::MAX)).await), ErrorKind::Range);
         // No such export.
         assert_eq!(kind(b.call::<()>("nobody", (make().await,)).await), ErrorKind::NotFound);
-        // Queued, and the context closes.
+        // Queued behind a post, and the context closes.
+        b.post("keep", ()).unwrap();
         let mut call = b.call::<()>("keep", (make().await,));
         start(&mut call).await;
         b.close().await;

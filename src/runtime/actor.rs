@@ -91,17 +91,29 @@ impl Actor {
         loop {
             // They came before whatever is in the mailbox now.
             self.live.extend(self.local.take_handed());
-            let message = self.poll_mailbox(cx);
-            let is_control = matches!(message, Poll::Ready(Message::Control(_)));
-            let mut goes_on = message.is_ready();
-            if let Poll::Ready(message) = message
-                && !self.handle(message)
-            {
-                return Poll::Ready(());
-            }
-            // One of those in flight after each that comes, so that a flood does not hold them up.
-            if !is_control && !self.live.is_empty() {
-                goes_on |= self.live.poll_next_unpin(cx) == Poll::Ready(Some(()));
+            let control = self.ending.0.mailbox.next_control();
+            let mut goes_on = control.is_some();
+            if let Some(control) = control {
+                if !self.obey(control) {
+                    return Poll::Ready(());
+                }
+            } else {
+                // Calls that may go on do so before others begin, and one may begin after each, so
+                // that neither holds the other up.
+                if !self.live.is_empty() {
+                    goes_on |= self.live.poll_next_unpin(cx) == Poll::Ready(Some(()));
+                }
+                if let Poll::Ready(message) = self.poll_mailbox(cx) {
+                    goes_on = true;
+                    match message {
+                        Message::Request(request) => self.begin(request),
+                        Message::Control(control) => {
+                            if !self.obey(control) {
+                                return Poll::Ready(());
+                            }
+                        }
+                    }
+                }
             }
             // Takes from the task's budget, so that a flood of messages lets other contexts run.
             if !goes_on || pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
@@ -124,43 +136,40 @@ impl Actor {
     }
 
     /// `false`: the context is to end.
-    fn handle(&mut self, message: Message) -> bool {
-        let interpreter = &self.local.interpreter;
-        match message {
-            Message::Control(Control::Release(key)) => {
+    fn obey(&mut self, control: Control) -> bool {
+        match control {
+            Control::Release(key) => {
+                let interpreter = &self.local.interpreter;
                 // An engine that breaks here must not take the calls in flight down.
                 let _ = catch_unwind(AssertUnwindSafe(|| interpreter.release(key)));
             }
-            Message::Control(Control::Begin(task)) => {
-                self.local.background.spawn(&self.ending.0, task);
-            }
-            Message::Control(Control::Inspect(reply)) => {
+            Control::Begin(task) => self.local.background.spawn(&self.ending.0, task),
+            Control::Inspect(reply) => {
                 let calls = self.live.len() + self.local.handed_len();
                 let resources = self.ending.0.caller().resources.len();
                 let _ = reply.send(Usage { calls, resources, ..self.local.usage() });
             }
-            Message::Control(Control::Stop) => return false,
-            Message::Request(request) => {
-                let Request { work, chain, inherited, reply, room, span } = request;
-                let mut call = Running::new(&self.local, work, chain, inherited, span);
-                (call.reply, call.room) = (Some(reply), room);
-                // Most calls end at once. One that does not is polled again where it waits.
-                if !self.local.is_free() || fiber::turn_is_over() {
-                    call.queue();
-                } else if Pin::new(&mut call)
-                    .poll(&mut Context::from_waker(Waker::noop()))
-                    .is_ready()
-                {
-                    return true;
-                }
-                if !call.has_begun() {
-                    // The turn was over at the last moment: nobody may come before it in the next.
-                    call.queue();
-                }
-                self.live.push(call);
-            }
+            Control::Stop => return false,
         }
         true
+    }
+
+    fn begin(&mut self, request: Request) {
+        let Request { work, chain, inherited, reply, room, span } = request;
+        let mut call = Running::new(&self.local, work, chain, inherited, span);
+        (call.reply, call.room) = (Some(reply), room);
+        // Most calls end at once. One that does not is polled again where it waits.
+        if self.local.is_free() && !fiber::turn_is_over() {
+            let polled = Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop()));
+            if polled.is_ready() {
+                return;
+            }
+        }
+        if !call.has_begun() {
+            // Nobody may come before it in the next turn.
+            call.queue();
+        }
+        self.live.push(call);
     }
 }
 

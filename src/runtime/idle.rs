@@ -9,18 +9,20 @@
 use crate::fiber;
 use futures::task::AtomicWaker;
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     hint,
     pin::pin,
+    ptr,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{
             AtomicBool, AtomicU32,
             Ordering::{Relaxed, SeqCst},
         },
     },
     task::{Context, Poll, Wake, Waker},
-    thread::{self, ThreadId},
+    thread,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Runtime, task::LocalSet};
@@ -43,8 +45,12 @@ pub(super) struct Bell {
     from_afar: AtomicBool,
     asleep: AtomicBool,
     sleeper: AtomicWaker,
-    /// The worker's thread.
-    thread: OnceLock<ThreadId>,
+}
+
+thread_local! {
+    /// The bell of the worker that this thread is. It can be asked also at the end of a thread, where
+    /// what is dropped may still ring.
+    static HERE: Cell<*const Bell> = const { Cell::new(ptr::null()) };
 }
 
 impl Bell {
@@ -128,7 +134,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.thread.get() != Some(&thread::current().id()) {
+        if !ptr::eq(HERE.get(), Arc::as_ptr(self)) {
             self.from_afar.store(true, SeqCst);
         }
         // One ring is enough until it is heard.
@@ -145,7 +151,7 @@ pub(super) fn block_on(
     bell: &Arc<Bell>,
     serve: impl Future<Output = ()>,
 ) {
-    let _ = bell.thread.set(thread::current().id());
+    HERE.set(Arc::as_ptr(bell));
     let waker = Waker::from(bell.clone());
     let mut serve = pin!(contexts.run_until(serve));
     // With one processor, nobody could ring meanwhile.

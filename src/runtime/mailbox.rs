@@ -378,6 +378,17 @@ impl Mailbox {
         }
     }
 
+    /// The next control message, if there is one.
+    pub(crate) fn next_control(&self) -> Option<Control> {
+        if !self.has_control.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut lanes = self.lock();
+        let control = lanes.control.pop_front();
+        self.has_control.store(!lanes.control.is_empty(), Ordering::Relaxed);
+        control
+    }
+
     /// The next message, control first. Requests come by way of `batch`, which the actor keeps, so
     /// that it does not meet those who send them at each; `freed` is given back on the way.
     pub(crate) fn poll_next(
