@@ -188,6 +188,7 @@ impl Control {
         self.job.set(None);
         self.dying.set(None);
         self.raised.set(false);
+        self.preempted.set(false);
         self.keeps.set(false);
         self.target.set(Target::NONE);
         self.tag.set(ptr::null());
@@ -386,7 +387,12 @@ pub(crate) fn end_together<R>(f: impl FnOnce() -> R) -> R {
 /// Where the fiber was that was ended last on this thread, if its engine told: the trace for the
 /// error that the caller gets instead of the fiber's own.
 pub(crate) fn take_last_trace() -> Vec<Frame> {
-    LAST_TRACE.take()
+    LAST_TRACE.try_with(RefCell::take).unwrap_or_default()
+}
+
+/// At the end of a thread the place may be gone before the last fibers are: then nobody asks.
+fn tell_last_trace(trace: Vec<Frame>) {
+    let _ = LAST_TRACE.try_with(|last| last.replace(trace));
 }
 
 /// A call on its own stack, as a future: `F` is what it runs, `R` what that results in. Dropping it
@@ -476,7 +482,7 @@ impl<R, F> Fiber<R, F> {
         for _ in 0..8 {
             if self.resume() {
                 if let Err(error) = self.take_result() {
-                    LAST_TRACE.set(error.into_trace());
+                    tell_last_trace(error.into_trace());
                 }
                 return;
             }

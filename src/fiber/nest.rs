@@ -1,6 +1,6 @@
 //! Whose turn it is in an interpreter whose calls must finish innermost first.
 
-use super::{Fiber, LAST_TRACE, end_together, spawn, take_last_trace};
+use super::{Fiber, end_together, spawn, take_last_trace, tell_last_trace};
 use crate::error::Result;
 use std::{
     any::Any,
@@ -200,7 +200,7 @@ impl State {
             // The trace that is told is that of the call that ended by itself.
             let trace = take_last_trace();
             drop(dropped);
-            LAST_TRACE.set(trace);
+            tell_last_trace(trace);
             self.inside.borrow_mut().pop();
         }
     }

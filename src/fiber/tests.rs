@@ -131,6 +131,19 @@ fn a_strand_is_clean_for_the_next_job() {
     assert!(has_no_tag && !dying && name == "second");
 }
 
+// Also one that was preempted, and was then given up.
+#[test]
+fn a_fiber_is_not_preempted_before_it_runs() {
+    let mut first = spawn(|| Ok(yield_now())).unwrap();
+    assert!(poll(&mut first).is_pending() && first.preempted());
+    let before = strand::idle();
+    drop(first);
+    assert_eq!(strand::idle(), before + 1);
+    let second = spawn(|| Ok(())).unwrap();
+    assert_eq!(strand::idle(), before, "it is the same strand");
+    assert!(!second.preempted() && !second.keeps_interpreter());
+}
+
 #[test]
 fn strands_of_cancelled_fibers_serve_again() {
     let mut waits = spawn(|| block_on(std::future::pending::<()>())).unwrap();
@@ -174,6 +187,27 @@ fn strands_end_with_their_thread() {
     let bell = ended.join().unwrap();
     assert_eq!(bell.0.load(std::sync::atomic::Ordering::Relaxed), 1, "it was ended, not leaked");
     assert_eq!(std::sync::Arc::strong_count(&bell), 1);
+}
+
+// A fiber that is ended so late may still have a trace to tell, when nobody is left to ask for it.
+#[test]
+fn the_last_fiber_of_a_thread_may_end_with_an_error() {
+    struct Last(Cell<Option<Box<dyn std::any::Any>>>);
+    thread_local! {
+        static LAST: Last = const { Last(Cell::new(None)) };
+    }
+    let waits = || {
+        let mut fiber = spawn(|| block_on(std::future::pending::<()>())).unwrap();
+        assert!(poll(&mut fiber).is_pending());
+        fiber
+    };
+    let ended = std::thread::spawn(move || {
+        LAST.with(|_| ());
+        drop(waits());
+        let last = waits();
+        LAST.with(|slot| slot.0.set(Some(Box::new(last))));
+    });
+    assert!(ended.join().is_ok());
 }
 
 #[test]
