@@ -6,7 +6,7 @@
 
 mod lua_support;
 
-use calog::{Broker, Context, ErrorKind, Limits};
+use calog::{Broker, Context, ErrorKind, Limits, Value};
 use lua_support::*;
 use std::time::Duration;
 
@@ -341,6 +341,41 @@ async fn the_thread_of_another_call_cannot_be_misused() {
         within(context.call::<()>("misuse", ())).await.unwrap();
         gate.open(1);
         assert_eq!(within(waiting).await.unwrap().unwrap(), 6);
+    }
+}
+
+// The Lua thread of a call that has ended serves the next one. A script that kept it finds it dead, as
+// any coroutine that has ended, and cannot spoil it.
+#[tokio::test]
+async fn the_thread_of_a_call_that_has_ended_is_dead() {
+    let broker = builder().build().unwrap();
+    let source = "local kept
+        expose('keep', function(n) kept = coroutine.running() return n end)
+        expose('breaks', function() error('as it should', 0) end)
+        expose('misuse', function()
+          local n = call('keep', 5)
+          local status = coroutine.status(kept)
+          local ok, what = coroutine.resume(kept, 'x')
+          local closed = coroutine.close(kept)
+          local _, e = pcall(call, 'breaks')
+          return {n, status, ok, what, closed, call('keep', 6), e.message, call('keep', 7)}
+        end)";
+    let context = lua(&broker, source).await;
+    for _ in 0..3 {
+        let seen = within(context.call::<Value>("misuse", ())).await.unwrap();
+        let refused = "cannot resume dead coroutine";
+        let message = "as it should";
+        let parts: [Value; 8] = [
+            5.into(),
+            "dead".into(),
+            false.into(),
+            refused.into(),
+            true.into(),
+            6.into(),
+            message.into(),
+            7.into(),
+        ];
+        assert_eq!(seen, Value::list(parts));
     }
 }
 

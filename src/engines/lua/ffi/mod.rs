@@ -252,14 +252,14 @@ impl State {
     }
 
     fn run_on(&self, l: L, call: &Call) -> Result<Value> {
-        // SAFETY: `l` is idle: a stack with nothing but the message handler and room for 19 more
-        // (LUA_MINSTACK), and no hook. Pushing scalars, a function of the registry, or a C function
-        // without upvalues and a light userdata, allocates nothing. `lua_pcall` is the protected
-        // call that all of the script runs under; it is no resume, so a stray top-level yield is an
-        // error in the script. `call` outlives it.
+        // SAFETY: `l` is idle: an empty stack with room for 20 (LUA_MINSTACK), and no hook. Pushing
+        // scalars, a function of the registry, or a C function without upvalues and a light userdata,
+        // allocates nothing. `lua_pcall` is the protected call that all of the script runs under; it
+        // is no resume, so a stray top-level yield is an error in the script. `call` outlives it.
         let status = unsafe {
             native::refresh(l);
             hook::arm_standing(l);
+            lua_pushcfunction(l, failure::on_error);
             match &call.job {
                 Job::Call { key, args } if push_scalars(l, *key, args) => {
                     lua_pcall(l, args.len() as c_int, 1, 1)
@@ -302,21 +302,16 @@ impl State {
             lua_settop(self.heap.main(), 0);
             status
         };
-        if status != LUA_OK {
-            return Err(failure::out_of_memory());
-        }
-        // SAFETY: the thread is new, so its stack is empty, and this allocates nothing.
-        unsafe { lua_pushcfunction(thread.l, failure::on_error) };
-        Ok(thread)
+        if status == LUA_OK { Ok(thread) } else { Err(failure::out_of_memory()) }
     }
 
-    /// Keeps the thread of a call that went well for the next one. The message handler stays on its
-    /// stack.
+    /// Keeps the thread of a call that went well for the next one. A script may still know it, and
+    /// could resume or close it if anything were left on its stack.
     fn return_thread(&self, thread: Thread) {
         // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its
         // hook, which an interrupt may have set, cannot raise.
         unsafe {
-            lua_settop(thread.l, 1);
+            lua_settop(thread.l, 0);
             if lua_gethookmask(thread.l) != 0 {
                 lua_sethook(thread.l, None, 0, 0);
             }
