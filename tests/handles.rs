@@ -331,8 +331,9 @@ async fn arguments_that_never_arrive_are_released() {
         // No such export.
         assert_eq!(kind(b.call::<()>("nobody", (make().await,)).await), ErrorKind::NotFound);
         // Queued behind a post, and the context closes.
-        b.post("keep", ()).unwrap();
-        let mut call = b.call::<()>("keep", (make().await,));
+        let made = make().await;
+        b.post("keep", (1,)).unwrap();
+        let mut call = b.call::<()>("keep", (made,));
         start(&mut call).await;
         b.close().await;
         assert_eq!(kind(call.await), ErrorKind::Dead);

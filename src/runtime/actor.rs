@@ -100,13 +100,11 @@ impl Actor {
             } else {
                 // Calls that may go on do so before others begin, and one may begin after each, so
                 // that neither holds the other up.
-                if !self.live.is_empty() {
-                    goes_on |= self.live.poll_next_unpin(cx) == Poll::Ready(Some(()));
-                }
+                goes_on |= self.go_on(cx);
                 if let Poll::Ready(message) = self.poll_mailbox(cx) {
                     goes_on = true;
                     match message {
-                        Message::Request(request) => self.begin(request),
+                        Message::Request(request) => self.begin(request, cx),
                         Message::Control(control) => {
                             if !self.obey(control) {
                                 return Poll::Ready(());
@@ -154,7 +152,12 @@ impl Actor {
         true
     }
 
-    fn begin(&mut self, request: Request) {
+    /// Lets calls in flight go on. `true`: one of them has ended.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> bool {
+        !self.live.is_empty() && self.live.poll_next_unpin(cx) == Poll::Ready(Some(()))
+    }
+
+    fn begin(&mut self, request: Request, cx: &mut Context<'_>) {
         let Request { work, chain, inherited, reply, room, span } = request;
         let mut call = Running::new(&self.local, work, chain, inherited, span);
         (call.reply, call.room) = (Some(reply), room);
@@ -165,11 +168,16 @@ impl Actor {
                 return;
             }
         }
-        if !call.has_begun() {
+        let is_put_off = !call.has_begun();
+        if is_put_off {
             // Nobody may come before it in the next turn.
             call.queue();
         }
         self.live.push(call);
+        if is_put_off {
+            // It gets its place behind those that were put off before, where the turn is over.
+            self.go_on(cx);
+        }
     }
 }
 
