@@ -1,7 +1,12 @@
 //! The one error of calog, the same in Rust and in every script.
 
 use crate::value::Value;
-use std::{fmt, str::FromStr};
+use std::{
+    any::Any,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    str::FromStr,
+};
 
 /// The result of everything in calog that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -251,10 +256,15 @@ impl Error {
         self
     }
 
-    /// The error for a panic's payload.
-    pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+    /// The error for a panic's payload, which may be anything, also what panics when it is dropped:
+    /// whoever caught a panic must not go on with another.
+    #[expect(clippy::mem_forget, reason = "nobody knows what the drop of that would do")]
+    pub(crate) fn from_panic(panic: Box<dyn Any + Send>) -> Self {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(worse);
+        }
         Self::new(ErrorKind::Panicked, text.unwrap_or_else(|| "panic without a message".into()))
     }
 }

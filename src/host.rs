@@ -196,7 +196,7 @@ impl Host {
             Event::Call { task, caller, mut args, reply } => {
                 let Some(task) = self.tasks.get_mut(task) else { return };
                 let result = catch_unwind(AssertUnwindSafe(|| task(&caller, &mut args)))
-                    .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+                    .unwrap_or_else(|panic| Err(Error::from_panic(panic)));
                 let _ = reply.send(result);
             }
         }

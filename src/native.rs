@@ -310,7 +310,7 @@ pub(crate) async fn on_the_pool<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) if error.is_panic() => Err(Error::from_panic(&*error.into_panic())),
+        Err(error) if error.is_panic() => Err(Error::from_panic(error.into_panic())),
         Err(_) => Err(Error::new(ErrorKind::Shutdown, "the runtime is shutting down")),
     }
 }
@@ -426,7 +426,7 @@ impl Native {
             let poll = poll_fn(|cx| {
                 let poll = || work.as_mut().poll(cx).map(T::into_value);
                 catch_unwind(AssertUnwindSafe(poll))
-                    .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))))
+                    .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))))
             });
             poll.await.map_err(|error| error.called_from(vec![Frame::native(&*name)]))
         })
@@ -466,7 +466,7 @@ impl Native {
         result: &mut Value,
     ) -> Result<Option<Operation>> {
         catch_unwind(AssertUnwindSafe(|| self.run_into(caller, args, result)))
-            .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)))
+            .unwrap_or_else(|panic| Err(Error::from_panic(panic)))
             .map_err(|error| self.blame(error))
     }
 

@@ -288,7 +288,7 @@ impl Control {
             let mut slot = self.operation.borrow_mut();
             let Some(operation) = slot.as_mut() else { return Poll::Ready(()) };
             catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))))
+                .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))))
         };
         let Poll::Ready(outcome) = outcome else { return Poll::Pending };
         self.end_operation();

@@ -45,7 +45,7 @@ unsafe fn run<R, F: FnOnce() -> Result<R>>(control: &Control) {
     let parcel = unsafe { &mut *control.parcel.get().cast::<Parcel<R, F>>() };
     let Parcel::Job(job) = mem::replace(parcel, Parcel::Away) else { return };
     let result =
-        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(Error::from_panic(panic)));
     // SAFETY: the caller's promise; it is the parcel that the last resume has lent.
     unsafe { *control.parcel.get().cast::<Parcel<R, F>>() = Parcel::Result(result) };
 }

@@ -210,6 +210,22 @@ fn the_last_fiber_of_a_thread_may_end_with_an_error() {
     assert!(ended.join().is_ok());
 }
 
+// What a panic carries may be anything, also what panics when it is dropped.
+#[test]
+fn a_panic_whose_payload_panics_leaves_no_fiber_current() {
+    struct Worse;
+    impl Drop for Worse {
+        fn drop(&mut self) {
+            panic!("worse");
+        }
+    }
+    let mut fiber = spawn(|| -> Result<()> { std::panic::panic_any(Worse) }).unwrap();
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut fiber)));
+    assert!(!is_on());
+    let Ok(Poll::Ready(Err(error))) = polled else { panic!("not an error of the fiber's own") };
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+}
+
 #[test]
 fn an_operation_that_panics_is_its_outcome() {
     let mut fiber = spawn(|| {

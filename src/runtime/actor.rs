@@ -348,7 +348,7 @@ impl Running {
         // A fiber turns panics of its own into errors; this guards against engines without fibers.
         let poll = || script.poll(function, &local.interpreter, cx);
         let poll = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(poll))))
-            .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
+            .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))));
         if let Script::Over = script {
             local.console.call_ends();
         } else if poll.is_ready() {

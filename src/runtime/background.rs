@@ -69,7 +69,7 @@ impl Background {
         let task = async move {
             // A panic of an engine ends the task and not the context.
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-                address.failed(Error::from_panic(&*panic));
+                address.failed(Error::from_panic(panic));
             }
         };
         self.count.set(self.count.get() + 1);

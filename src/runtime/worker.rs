@@ -214,7 +214,7 @@ fn open(Job { ending, opened }: Job) {
     let scope = ContextScope::new(address.clone(), background.clone(), console.clone());
     let engine = address.settings.engine.clone();
     let interpreter = catch_unwind(AssertUnwindSafe(|| engine.open(Rc::new(scope))))
-        .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+        .unwrap_or_else(|panic| Err(Error::from_panic(panic)));
     match interpreter {
         Ok(interpreter) => {
             // If whoever asked has gone meanwhile, nobody knows the context: it ends again.

@@ -392,6 +392,6 @@ fn guarded(
     // SAFETY: QuickJS calls back only with the context that `open` made, from scripts.
     let state = unsafe { State::of(context) };
     let result = catch_unwind(AssertUnwindSafe(|| callback(state)))
-        .unwrap_or_else(|panic| Err(failure::throw(state, Error::from_panic(&*panic))));
+        .unwrap_or_else(|panic| Err(failure::throw(state, Error::from_panic(panic))));
     result.map_or(JS_EXCEPTION, Val::into_raw)
 }

@@ -36,7 +36,7 @@ unsafe extern "C" fn normalize(
         unsafe { (State::of(context), CStr::from_ptr(base), CStr::from_ptr(name)) };
     let resolve = || resolve(state, &base.to_string_lossy(), &name.to_string_lossy());
     let resolved = catch_unwind(AssertUnwindSafe(resolve))
-        .unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+        .unwrap_or_else(|panic| Err(Error::from_panic(panic)));
     match resolved {
         // SAFETY: the text is copied; QuickJS frees the copy.
         Ok(full) => unsafe { js_strdup(context, full.as_ptr()) },
@@ -111,7 +111,7 @@ unsafe extern "C" fn load(
         Ok(unsafe { JS_VALUE_GET_PTR(module.raw()) }.cast())
     };
     let compiled = catch_unwind(AssertUnwindSafe(compile))
-        .unwrap_or_else(|panic| Err(failure::throw(state, Error::from_panic(&*panic))));
+        .unwrap_or_else(|panic| Err(failure::throw(state, Error::from_panic(panic))));
     compiled.unwrap_or(ptr::null_mut())
 }
 

@@ -110,7 +110,7 @@ pub(super) fn begin(state: &State, mut operation: Operation, bytes: usize) -> Ou
     // What is through at once needs no task. What is not is polled again by its own.
     let mut nobody = Context::from_waker(Waker::noop());
     let first = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut nobody)));
-    let first = first.unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(&*panic))));
+    let first = first.unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))));
     if let Poll::Ready(outcome) = first {
         return settled(state, outcome);
     }

@@ -90,7 +90,7 @@ unsafe fn begin(l: L, target: &Target) -> Next {
     // SAFETY: the caller's promise: `l` is live, and its state outlives the running call.
     let begin = || unsafe { start(State::of(l), l, target) };
     catch_unwind(AssertUnwindSafe(begin)).unwrap_or_else(|panic| {
-        let error = Error::from_panic(&*panic);
+        let error = Error::from_panic(panic);
         settle(Err(match target {
             Target::Callee(Callee::Native(native)) => native.blame(error),
             _ => error,
