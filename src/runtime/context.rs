@@ -176,9 +176,9 @@ impl Address {
                 Came::ToItsEnd(result) => {
                     self.mailbox.give_back(room);
                     if is_load {
-                        local.publish()
+                        local.publish();
                     } else {
-                        local.publish_at_times()
+                        local.publish_at_times();
                     }
                     Began::Over(result)
                 }

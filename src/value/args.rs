@@ -109,11 +109,8 @@ impl<T> IntoIterator for Rest<T> {
     }
 }
 
-/// Lists of arguments that a thread keeps for its next calls, and how many a list may have room for.
-const KEPT: usize = 64;
-const KEPT_ROOM: usize = 16;
-
 thread_local! {
+    /// Lists of arguments that the thread keeps for its next calls.
     static SPARE: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -133,7 +130,11 @@ pub(crate) fn gather(args: &mut [Value]) -> Vec<Value> {
 }
 
 /// The arguments are not needed any more: their list may serve again.
+#[cfg(any(feature = "lua", feature = "js"))]
 pub(crate) fn give_back(mut list: Vec<Value>) {
+    /// How many lists are kept, and how many arguments one may have room for.
+    const KEPT: usize = 64;
+    const KEPT_ROOM: usize = 16;
     list.clear();
     if (1..=KEPT_ROOM).contains(&list.capacity()) {
         // At the end of a thread there may be no place for it.
