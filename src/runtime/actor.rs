@@ -163,10 +163,12 @@ impl Actor {
         (call.reply, call.room) = (Some(reply), room);
         // Most calls end at once. One that does not is polled again where it waits.
         if self.local.is_free() && !fiber::turn_is_over() {
-            let polled = Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop()));
+            let mut cx = Context::from_waker(Waker::noop());
+            let (polled, passes) = fiber::noting_passes(|| Pin::new(&mut call).poll(&mut cx));
             if polled.is_ready() {
                 return;
             }
+            call.passes = passes;
         }
         let is_put_off = !call.has_begun();
         if is_put_off {
@@ -244,6 +246,8 @@ pub(super) struct Running {
     timer: Option<Pin<Box<Sleep>>>,
     /// It waits among the [unbegun](Local::unbegun).
     queued: bool,
+    /// It lets all others have their turn before it goes on.
+    pub(super) passes: bool,
     /// Where the answer goes, unless whoever has the call takes it from there.
     pub(super) reply: Option<Reply>,
     local: Rc<Local>,
@@ -267,9 +271,10 @@ impl Running {
         address.gauges.call_begins();
         local.console.call_begins();
         let (chain, timer) = with_deadline(chain, inherited, address.settings.limits.deadline);
-        let (script, local, queued) = (Script::Unbegun(work), local.clone(), false);
+        let (script, local) = (Script::Unbegun(work), local.clone());
+        let (queued, passes) = (false, false);
         let (reply, function, room) = (None, None, Room::default());
-        Self { script, chain, timer, queued, reply, local, span, function, room }
+        Self { script, chain, timer, queued, passes, reply, local, span, function, room }
     }
 
     /// It comes after those that came before.
@@ -371,7 +376,7 @@ impl Future for Running {
             this.kill(GIVEN_UP);
             return Poll::Ready(());
         }
-        if fiber::turn_is_over() {
+        if mem::take(&mut this.passes) || fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them run
             // in the context's next turn.
             this.local.deferred.borrow_mut().push(cx.waker().clone());

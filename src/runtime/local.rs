@@ -14,7 +14,7 @@ use super::{
     mailbox::{Reply, Request, Room, Work},
     stats::Usage,
 };
-use crate::{chain::Chain, engine::Interpreter, error::Result, value::Value};
+use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
@@ -145,13 +145,14 @@ impl Local {
         self.busy.set(true);
         // Whatever it waits for asks again when the actor polls it, which it does at once. What
         // panics in there becomes its answer.
-        let polled = call.advance(&mut Context::from_waker(Waker::noop()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let (polled, passes) = fiber::noting_passes(|| call.advance(&mut cx));
         self.busy.set(false);
         match polled {
             Poll::Ready(result) => Came::ToItsEnd(result),
             Poll::Pending => {
                 let (reply, answer) = oneshot::channel();
-                call.reply = Some(Reply::To(reply));
+                (call.reply, call.passes) = (Some(Reply::To(reply)), passes);
                 let needs = |room| {
                     if room == Room::default() { self.address.mailbox.take_late() } else { room }
                 };
