@@ -68,7 +68,7 @@ pub(crate) fn run(
 }
 
 struct Actor {
-    /// Every call that has begun and not ended.
+    /// Every call that waits or was put off.
     live: FuturesUnordered<Running>,
     local: Rc<Local>,
     ending: Ending,

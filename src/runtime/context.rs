@@ -146,7 +146,7 @@ impl Address {
             return self.begin_root(work, wish.on(root), patient);
         };
         match current.deeper(self.shared.limits.depth) {
-            Ok(chain) => self.send(work, wish.on(chain), current.deadline, Room::default()),
+            Ok(chain) => self.send(work, wish.on(chain), current.deadline),
             Err(error) => Began::Over(Err(error)),
         }
     }
@@ -188,7 +188,7 @@ impl Address {
                 }
             };
         }
-        let (request, answer) = self.request(work, chain, None, Room::default());
+        let (request, answer) = self.request(work, chain, None);
         match self.mailbox.request_room(request) {
             Ok(()) => Began::Sent(Answer::new(self, answer, chain, None)),
             Err(refused) if patient && refused.0.kind() == ErrorKind::Busy => {
@@ -226,29 +226,22 @@ impl Address {
     }
 
     /// Puts a call into the mailbox.
-    fn send(
-        self: Arc<Self>,
-        work: Work,
-        chain: Chain,
-        inherited: Option<Instant>,
-        room: Room,
-    ) -> Began {
-        let (request, answer) = self.request(work, chain, inherited, room);
+    fn send(self: Arc<Self>, work: Work, chain: Chain, inherited: Option<Instant>) -> Began {
+        let (request, answer) = self.request(work, chain, inherited);
         match self.mailbox.request(request) {
             Ok(()) => Began::Sent(Answer::new(self, answer, chain, inherited)),
             Err(error) => Began::Over(Err(error)),
         }
     }
 
-    /// A call that somebody waits for, and where the answer comes.
+    /// A call that somebody waits for and that has no room yet, and where the answer comes.
     fn request(
         &self,
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        room: Room,
     ) -> (Request, oneshot::Receiver<Result<Value>>) {
-        let span = self.span(&work, chain);
+        let (span, room) = (self.span(&work, chain), Room::default());
         let (reply, answer) = oneshot::channel();
         let reply = Reply::To(reply);
         (Request { work, chain, inherited, reply, room, span }, answer)
@@ -454,7 +447,7 @@ impl Owner for Address {
             // It is sent now and not when somebody polls: calls begin in the order in which a
             // script makes them.
             None => {
-                let (request, answer) = self.request(work, chain, inherited, Room::default());
+                let (request, answer) = self.request(work, chain, inherited);
                 if let Err(error) = self.mailbox.request(request) {
                     return Ok(Err(error));
                 }
