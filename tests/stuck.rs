@@ -233,18 +233,20 @@ async fn a_token_cancels_calls() {
 #[tokio::test(start_paused = true)]
 async fn stats_tell_what_is_there() {
     let gate = Gate::default();
-    let fake = waiting_at(&gate);
+    let fake = waiting_at(&gate).on("one", |_, _| async { Ok(1.into()) });
     let limits = Limits::default().deadline(Duration::from_secs(1));
     inline(builder(&fake).limits(limits), async |broker| {
-        let a = open(&broker, "a", "wait=wait").await;
+        let a = open(&broker, "a", "wait=wait one=one").await;
         let b = open(&broker, "b", "").await;
         let mut calls: Vec<_> = (0..3).map(|_| a.call::<()>("wait", ())).collect();
-        for call in &mut calls {
+        start(&mut calls[0]).await;
+        a.post("one", ()).unwrap();
+        for call in &mut calls[1..] {
             start(call).await;
         }
         let stats = broker.stats();
-        // The first found the context at rest and began at once.
-        assert_eq!((stats.queued(), stats.usage().calls), (2, 1));
+        // The first found the context at rest and began at once; the others come after the posted one.
+        assert_eq!((stats.queued(), stats.usage().calls), (3, 1));
         gate.arrived(3).await;
         settle().await;
         let stats = broker.stats();
@@ -254,7 +256,7 @@ async fn stats_tell_what_is_there() {
         assert_eq!((of_a.usage.calls, of_a.queued, of_b.usage.calls), (3, 0, 0));
         assert_eq!(of_a.usage, a.usage().await.unwrap());
         assert_eq!(stats.workers.len(), 1);
-        assert_eq!((stats.workers[0].contexts, stats.workers[0].calls), (2, 2 + 3));
+        assert_eq!((stats.workers[0].contexts, stats.workers[0].calls), (2, 2 + 4));
         assert!(stats.workers[0].slices > 0);
         gate.open(1);
         let mut ended = join_all(calls).await;

@@ -210,10 +210,10 @@ async fn a_sleep_of_nothing_lets_others_run() {
         let turns = |who: &str| context.call::<()>("turns", (who,));
         let (a, b) = futures::join!(turns("a"), turns("b"));
         a.and(b).unwrap();
-        // Nobody has his second turn before the other has had his first.
-        let turns = log.take();
-        assert_eq!(turns[..2], ["0 a", "0 b"], "{turns:?}");
-        assert_eq!(turns.len(), 6, "{turns:?}");
+        // Nobody has two turns in one round.
+        for round in log.take().chunks(2) {
+            assert!(round.contains(&"0 a".into()) && round.contains(&"0 b".into()), "{round:?}");
+        }
     })
     .await;
 }

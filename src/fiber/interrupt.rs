@@ -170,15 +170,6 @@ pub(crate) fn has_passed() -> bool {
     PASSED.replace(false)
 }
 
-/// Runs `f`, and tells whether anybody [passed](pass) in it.
-pub(crate) fn noting_passes<R>(f: impl FnOnce() -> R) -> (R, bool) {
-    let before = PASSED.replace(false);
-    let result = f();
-    let has_passed = PASSED.get();
-    PASSED.set(before || has_passed);
-    (result, has_passed)
-}
-
 /// Has the turn that is on lasted its slice?
 pub(crate) fn turn_is_over() -> bool {
     with_slot(|slot| {

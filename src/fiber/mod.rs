@@ -28,8 +28,8 @@ mod turn;
 
 pub use interrupt::expired;
 pub(crate) use interrupt::{
-    Over, Slot, Slots, Target, Watched, has_passed, in_any_turn, in_turn, noting_passes, pass,
-    running, turn_is_over,
+    Over, Slot, Slots, Target, Watched, has_passed, in_any_turn, in_turn, pass, running,
+    turn_is_over,
 };
 pub use nest::{Admission, Nest};
 pub use turn::Turn;

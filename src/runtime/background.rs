@@ -74,11 +74,7 @@ impl Background {
         };
         self.count.set(self.count.get() + 1);
         self.begun.borrow_mut().push(task.boxed_local());
-        self.wake();
-    }
-
-    /// Has the actor look for what is new.
-    pub(super) fn wake(&self) {
+        // The actor looks for what is new.
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

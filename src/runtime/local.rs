@@ -3,26 +3,30 @@
 //!
 //! A call between two contexts of one worker needs no message if the callee rests: the call runs
 //! right there, on a fiber of its own above that of its caller, until it ends or waits. If it ends,
-//! nothing had to be suspended; if it waits, the callee's actor takes it over, and the caller waits
-//! for the answer like any other.
+//! nothing had to be suspended; if it waits, it does so among the callee's calls in flight, where the
+//! callee's actor polls it, and the caller waits for the answer like any other.
 
 use super::{
-    actor::{Running, refuse},
+    actor::refuse,
     background::Background,
     console::Console,
     context::Address,
-    mailbox::{Reply, Request, Room, Work},
+    flight::{Bell, Flight},
+    mailbox::{Message, Reply, Request, Taken, Work},
+    room::Room,
+    running::Running,
     stats::Usage,
 };
 use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
+use futures::task::waker_ref;
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
-    mem,
+    pin::pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -62,18 +66,12 @@ pub(super) struct Local {
     /// What belongs to no call.
     pub(super) background: Rc<Background>,
     pub(super) console: Rc<Console>,
-    /// Calls that the end of a turn has put off, in their order, in which they go on in the next.
-    pub(super) deferred: RefCell<Vec<Waker>>,
-    /// Calls that the actor has and that have not begun.
-    pub(super) unbegun: Cell<usize>,
     /// The actor, or a call that came the short way, is being polled.
     busy: Cell<bool>,
-    /// Calls that came the short way and wait, until the actor takes them over.
-    handed: RefCell<Vec<Running>>,
-    /// Calls that the actor has taken out of the mailbox and not looked at yet.
-    pub(super) batch: RefCell<VecDeque<Request>>,
-    /// Room that calls have left since the mailbox was told last.
-    pub(super) freed: Cell<Room>,
+    /// The calls that wait.
+    flight: RefCell<Flight>,
+    /// What the actor has taken out of the mailbox, and what the end of a turn has put off.
+    taken: RefCell<Taken>,
 }
 
 /// How far a call came that ran at once.
@@ -96,12 +94,9 @@ impl Local {
             interpreter,
             background,
             console,
-            deferred: RefCell::default(),
-            unbegun: Cell::new(0),
             busy: Cell::new(false),
-            handed: RefCell::default(),
-            batch: RefCell::default(),
-            freed: Cell::default(),
+            flight: RefCell::default(),
+            taken: RefCell::default(),
         });
         LOCALS.with_borrow_mut(|locals| locals.insert(key(address), local.clone()));
         local
@@ -124,11 +119,7 @@ impl Local {
     }
 
     fn rests(&self) -> bool {
-        !self.busy.get()
-            && self.is_free()
-            && self.handed.borrow().is_empty()
-            && self.batch.borrow().is_empty()
-            && self.address.mailbox.is_empty()
+        !self.busy.get() && self.taken.borrow().is_empty() && self.address.mailbox.is_free()
     }
 
     /// Runs a call of a context that rests, until it ends or waits. One from the host has `room`, or
@@ -142,48 +133,90 @@ impl Local {
         span: Span,
     ) -> Came {
         let mut call = Running::new(self, work, chain, inherited, span);
+        let bell = self.bell();
         self.busy.set(true);
-        // Whatever it waits for asks again when the actor polls it, which it does at once. What
-        // panics in there becomes its answer.
-        let mut cx = Context::from_waker(Waker::noop());
-        let (polled, passes) = fiber::noting_passes(|| call.advance(&mut cx));
-        self.busy.set(false);
-        match polled {
-            Poll::Ready(result) => Came::ToItsEnd(result),
+        // What panics in there becomes its answer.
+        let came = match call.advance(&mut Context::from_waker(&bell.arm())) {
+            Poll::Ready(result) => {
+                self.flight.borrow_mut().give_back(bell);
+                Came::ToItsEnd(result)
+            }
             Poll::Pending => {
                 let (reply, answer) = oneshot::channel();
-                (call.reply, call.passes) = (Some(Reply::To(reply)), passes);
+                call.reply = Some(Reply::To(reply));
                 let needs = |room| {
                     if room == Room::default() { self.address.mailbox.take_late() } else { room }
                 };
                 call.room = room.map_or_else(Room::default, needs);
-                self.handed.borrow_mut().push(call);
-                self.background.wake();
+                let polled = call.wait(&mut Context::from_waker(&waker_ref(&bell)));
+                self.settle(polled, bell, call);
                 Came::ToAWait(answer)
             }
+        };
+        self.busy.set(false);
+        came
+    }
+
+    /// The actor begins a call.
+    pub(super) fn begin(self: &Rc<Self>, request: Request) {
+        let Request { work, chain, inherited, reply, room, span } = request;
+        let mut call = Running::new(self, work, chain, inherited, span);
+        (call.reply, call.room) = (Some(reply), room);
+        let bell = self.bell();
+        let polled = call.poll(&mut Context::from_waker(&bell.arm()));
+        self.settle(polled, bell, call);
+    }
+
+    /// A call in flight was woken: the actor lets it go on.
+    pub(super) fn go_on(&self, number: usize) {
+        let woken = self.flight.borrow_mut().take(number);
+        let Some((bell, mut call)) = woken else { return };
+        let polled = call.poll(&mut Context::from_waker(&bell.arm()));
+        self.settle(polled, bell, call);
+    }
+
+    /// What wakes a call that begins.
+    fn bell(&self) -> Arc<Bell> {
+        self.flight.borrow_mut().bell(&self.address)
+    }
+
+    /// A call was polled: it waits, or is gone.
+    fn settle(&self, polled: Poll<()>, bell: Arc<Bell>, call: impl Into<Box<Running>>) {
+        if polled.is_pending() {
+            let refused = self.flight.borrow_mut().wait(bell, call.into());
+            // Its end may come back here: not under the borrow.
+            drop(refused);
+        } else {
+            drop(call);
+            self.flight.borrow_mut().give_back(bell);
         }
     }
 
-    /// What is handed over to the actor.
-    pub(super) fn take_handed(&self) -> Vec<Running> {
-        mem::take(&mut *self.handed.borrow_mut())
+    /// A call is gone: its room is given back at the next look into the mailbox.
+    pub(super) fn give_back(&self, room: Room) {
+        let mut taken = self.taken.borrow_mut();
+        taken.freed = taken.freed.and(room);
     }
 
-    /// Has nobody come before whoever comes now?
-    pub(super) fn is_free(&self) -> bool {
-        self.unbegun.get() == 0 && self.deferred.borrow().is_empty()
-    }
-
-    /// How many calls wait to be handed over.
-    pub(super) fn handed_len(&self) -> usize {
-        self.handed.borrow().len()
+    /// What the actor is to do next in its turn.
+    pub(super) fn next(&self, cx: &mut Context<'_>) -> Option<Message> {
+        let mut taken = self.taken.borrow_mut();
+        if let Some(control) = self.address.mailbox.receive(&mut taken, cx.waker()) {
+            return Some(Message::Control(control));
+        }
+        if !taken.is_empty() && fiber::turn_is_over() {
+            // Many short calls together may take no more than one long one: the rest of them have the
+            // context's next turn, when the other contexts, and the timers, have had theirs.
+            let _ = pin!(fiber::pass()).poll(cx);
+            return None;
+        }
+        taken.next()
     }
 
     /// The actor's turn begins, which may take as long as the result says: nobody else enters the
     /// context until it ends. Should the actor panic, that is for good.
     pub(super) fn begin_turn(&self) -> Duration {
         self.address.worker.count_slice();
-        self.deferred.take().into_iter().for_each(Waker::wake);
         self.busy.set(true);
         self.address.shared.limits.slice
     }
@@ -192,20 +225,22 @@ impl Local {
         self.busy.set(false);
     }
 
-    /// Drops what the actor did not take over.
+    /// The context ends: drops its calls, and answers those that have not begun.
     pub(super) fn close(&self) {
-        drop(self.handed.take());
-        for request in self.batch.take() {
+        let waiting = self.flight.borrow_mut().close();
+        drop(waiting);
+        for request in self.taken.take().into_requests() {
             refuse(&self.address, request);
         }
         self.background.close();
     }
 
-    /// What it uses, but for calls and resources, which anybody can count.
+    /// What it uses, but for resources, which anybody can count.
     pub(super) fn usage(&self) -> Usage {
         Usage {
             memory_bytes: self.interpreter.memory(),
             handles: self.interpreter.handles(),
+            calls: self.flight.borrow().len(),
             tasks: self.background.len(),
             ..Usage::default()
         }
@@ -213,6 +248,7 @@ impl Local {
 
     /// Tells what it uses to those who do not ask the actor.
     pub(super) fn publish(&self) {
+        self.address.gauges.keep_queued(self.taken.borrow().queued());
         self.address.gauges.publish(|| self.usage());
     }
 

@@ -1,21 +1,25 @@
-//! The queue before a context: a control lane ahead of a work lane.
+//! The queue before a context: a control lane ahead of the calls that may go on, and of those that are
+//! to begin.
 
+use super::room::{Room, Rooms, Ticket};
 use crate::{
     chain::Chain,
     engine::Source,
     error::{Error, ErrorKind, Result},
     runtime::Usage,
-    sync::{AtomicBool, Mutex, MutexGuard},
+    sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard},
     value::{Function, Value},
 };
 use futures::future::BoxFuture;
 use std::{
-    cell::Cell,
     collections::VecDeque,
     future::poll_fn,
     mem,
-    sync::{PoisonError, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    sync::{
+        PoisonError,
+        atomic::Ordering::{AcqRel, Acquire, Release},
+    },
+    task::{Poll, Waker},
 };
 use tokio::{sync::oneshot, time::Instant};
 use tracing::Span;
@@ -82,59 +86,100 @@ pub(crate) struct Request {
     pub(crate) span: Span,
 }
 
+/// What the actor is to do.
 pub(crate) enum Message {
     Control(Control),
+    /// The call in flight with this number may go on.
+    Woken(usize),
+    /// A call is to begin.
     Request(Request),
 }
 
-/// The room that calls from the host take until they have ended. Whoever has it [gives it
-/// back](Mailbox::give_back) while the mailbox is open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Room {
-    calls: usize,
-    kilobytes: usize,
+/// What the actor has taken out of the mailbox and not come to yet, so that it does not meet those
+/// who send at each message.
+#[derive(Default)]
+pub(crate) struct Taken {
+    woken: VecDeque<usize>,
+    requests: VecDeque<Request>,
+    /// A call went on: now one may begin.
+    begins: bool,
+    /// Room that calls have left.
+    pub(crate) freed: Room,
 }
 
-impl Room {
-    /// In which queue its like wait.
-    fn queue(self) -> usize {
-        (self.kilobytes > 0).into()
+impl Taken {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.woken.is_empty() && self.requests.is_empty()
     }
 
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            calls: self.calls + other.calls,
-            kilobytes: self.kilobytes.saturating_add(other.kilobytes),
+    /// How many calls have not begun.
+    pub(crate) fn queued(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The next call. Those that may go on and those that are to begin take turns, so that neither
+    /// hold the others up.
+    pub(crate) fn next(&mut self) -> Option<Message> {
+        let begins = mem::take(&mut self.begins) || self.woken.is_empty();
+        if let Some(request) = begins.then(|| self.requests.pop_front()).flatten() {
+            return Some(Message::Request(request));
+        }
+        self.begins = true;
+        self.woken.pop_front().map(Message::Woken)
+    }
+
+    pub(crate) fn into_requests(self) -> VecDeque<Request> {
+        self.requests
+    }
+}
+
+/// What wakes one call in flight.
+pub(crate) struct Alarm {
+    /// The call's.
+    number: usize,
+    /// It was rung since the call was polled last: once is enough.
+    rung: AtomicBool,
+}
+
+impl Alarm {
+    pub(crate) fn new(number: usize) -> Self {
+        Self { number, rung: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The call is about to be polled: it sees what was done before each ring up to now.
+    pub(crate) fn hear(&self) {
+        if self.rung.load(Acquire) {
+            self.rung.swap(false, AcqRel);
         }
     }
 }
 
 pub(crate) struct Mailbox {
     lanes: Mutex<Lanes>,
-    /// There is something in the control lane.
-    has_control: AtomicBool,
-    /// There is something in a lane, or it is closed.
-    has_any: AtomicBool,
-    /// All calls that may be are under way, or somebody waits for room.
-    is_full: AtomicBool,
-    /// How much room there is in all.
-    most: Room,
+    /// What there is, for those who only look: some of the constants below. Changes under the lock.
+    there: AtomicUsize,
 }
+
+const CONTROL: usize = 1;
+const WOKEN: usize = 2;
+const REQUESTS: usize = 4;
+const CLOSED: usize = 8;
+/// A call from the host has to wait for room.
+const FULL: usize = 16;
 
 struct Lanes {
     control: VecDeque<Control>,
-    work: VecDeque<Request>,
+    woken: VecDeque<usize>,
+    requests: VecDeque<Request>,
     /// The actor's, when it waits. Only the actor receives, so one place is enough.
     waker: Option<Waker>,
     /// Why it is closed, once it is.
     closed: Option<ErrorKind>,
-    /// The room that is taken.
-    taken: Room,
-    /// Those who wait for room, by number: who needs none but for the call itself, and the others.
-    /// Nobody passes one of his own kind.
-    waiting: [VecDeque<(u64, Option<Waker>)>; 2],
-    /// The last number.
-    tickets: u64,
+    rooms: Rooms,
 }
 
 /// The error of a call to a context that has ended for `reason` (`dead` or `shutdown`).
@@ -147,39 +192,28 @@ pub(crate) fn ended(reason: ErrorKind) -> Error {
 }
 
 impl Lanes {
-    /// So much room is free again: who is to be woken.
-    fn free(&mut self, room: Room) -> [Option<Waker>; 2] {
-        self.taken.calls = self.taken.calls.saturating_sub(room.calls);
-        self.taken.kilobytes = self.taken.kilobytes.saturating_sub(room.kilobytes);
-        self.next_wakers()
-    }
-
-    /// The wakers of those who are to have room next.
-    fn next_wakers(&mut self) -> [Option<Waker>; 2] {
-        self.waiting.each_mut().map(|queue| queue.front_mut().and_then(|next| next.1.take()))
+    fn there(&self) -> usize {
+        let flag = |flag: usize, is_set: bool| if is_set { flag } else { 0 };
+        flag(CONTROL, !self.control.is_empty())
+            | flag(WOKEN, !self.woken.is_empty())
+            | flag(REQUESTS, !self.requests.is_empty())
+            | flag(CLOSED, self.closed.is_some())
+            | flag(FULL, self.rooms.is_full())
     }
 }
 
 impl Mailbox {
     /// With room for so many calls from the host, which bring so many bytes along.
     pub(crate) fn new(calls: usize, bytes: usize) -> Self {
-        let (control, work) = (VecDeque::new(), VecDeque::new());
-        let (waker, closed, taken) = (None, None, Room::default());
-        let (waiting, tickets) = ([VecDeque::new(), VecDeque::new()], 0);
-        let lanes = Lanes { control, work, waker, closed, taken, waiting, tickets };
-        Self {
-            lanes: Mutex::new(lanes),
-            has_control: AtomicBool::new(false),
-            has_any: AtomicBool::new(false),
-            is_full: AtomicBool::new(false),
-            most: Room { calls: calls.max(1), kilobytes: (bytes / 1024).max(1) },
-        }
-    }
-
-    /// The room that a call takes which brings `bytes` along. What is less than a KiB is not counted;
-    /// what is more than there is waits for all.
-    fn needs(&self, bytes: usize) -> Room {
-        Room { calls: 1, kilobytes: (bytes / 1024).min(self.most.kilobytes) }
+        let lanes = Lanes {
+            control: VecDeque::new(),
+            woken: VecDeque::new(),
+            requests: VecDeque::new(),
+            waker: None,
+            closed: None,
+            rooms: Rooms::new(calls, bytes),
+        };
+        Self { lanes: Mutex::new(lanes), there: AtomicUsize::new(0) }
     }
 
     /// A panic under this lock cannot happen in mid-change (only queue operations run), so a
@@ -188,51 +222,49 @@ impl Mailbox {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends a change: tells what there is now, and wakes whom it concerns.
+    fn finish(&self, mut lanes: MutexGuard<'_, Lanes>) {
+        let there = lanes.there();
+        self.there.store(there, Release);
+        let has_messages = there & (CONTROL | WOKEN | REQUESTS) != 0;
+        let actor = if has_messages { lanes.waker.take() } else { None };
+        let next = lanes.rooms.next_in_line();
+        drop(lanes);
+        actor.into_iter().chain(next.into_iter().flatten()).for_each(Waker::wake);
+    }
+
     /// Waits for room for a call from the host that brings `bytes` along, after those who came before.
     /// Dropping what it gives gives it back.
     pub(crate) async fn room(&self, bytes: usize) -> Result<Held<'_>> {
-        /// Somebody who waits: in which queue, and his number.
-        struct Waits<'a>(&'a Mailbox, usize, u64);
+        /// Somebody who waits.
+        struct Waits<'a>(&'a Mailbox, Ticket);
         impl Drop for Waits<'_> {
             fn drop(&mut self) {
                 let mut lanes = self.0.lock();
-                let queue = &mut lanes.waiting[self.1];
-                let place = queue.iter().position(|waits| waits.0 == self.2);
-                let left = place.and_then(|place| queue.remove(place));
+                let left = lanes.rooms.leave(self.1);
                 // There may be room for the next one too.
-                let next = lanes.next_wakers();
-                self.0.tell_full(&lanes);
-                drop(lanes);
+                self.0.finish(lanes);
                 drop(left);
-                next.into_iter().flatten().for_each(Waker::wake);
             }
         }
-        let needs = self.needs(bytes);
         let waits = {
             let mut lanes = self.lock();
-            lanes.tickets += 1;
-            let ticket = lanes.tickets;
-            lanes.waiting[needs.queue()].push_back((ticket, None));
-            self.tell_full(&lanes);
-            Waits(self, needs.queue(), ticket)
+            let ticket = lanes.rooms.queue(bytes);
+            self.finish(lanes);
+            Waits(self, ticket)
         };
         poll_fn(|cx| {
             let mut lanes = self.lock();
-            let is_next = lanes.waiting[waits.1].front().is_some_and(|next| next.0 == waits.2);
-            if is_next || lanes.closed.is_some() {
-                match self.take(&mut lanes, needs) {
-                    Err(error) if error.kind() == ErrorKind::Busy => {}
-                    taken => return Poll::Ready(taken.map(|room| Held { mailbox: self, room })),
-                }
+            if let Some(reason) = lanes.closed {
+                return Poll::Ready(Err(ended(reason)));
             }
-            let mut waker = Some(cx.waker().clone());
-            let queue = &mut lanes.waiting[waits.1];
-            if let Ok(place) = queue.binary_search_by_key(&waits.2, |waits| waits.0) {
-                mem::swap(&mut queue[place].1, &mut waker);
+            if let Some(room) = lanes.rooms.take(waits.1) {
+                return Poll::Ready(Ok(Held { mailbox: self, room }));
             }
+            let before = lanes.rooms.wake_later(waits.1, cx.waker().clone());
             drop(lanes);
             // A waker is the host's code: its drop must not find the lock taken.
-            drop(waker);
+            drop(before);
             Poll::Pending
         })
         .await
@@ -240,75 +272,50 @@ impl Mailbox {
 
     /// Room for a call from the host that brings `bytes` along, if there is some now.
     pub(crate) fn try_room(&self, bytes: usize) -> Result<Room> {
-        self.try_take(&mut self.lock(), bytes)
+        let mut lanes = self.lock();
+        let room = Self::try_take(&mut lanes, bytes);
+        self.finish(lanes);
+        room
     }
 
-    /// The same for somebody who has not waited.
-    fn try_take(&self, lanes: &mut Lanes, bytes: usize) -> Result<Room> {
-        let needs = self.needs(bytes);
-        if !lanes.waiting[needs.queue()].is_empty() && lanes.closed.is_none() {
-            return Err(Error::new(ErrorKind::Busy, "others wait for room in the context"));
+    fn try_take(lanes: &mut Lanes, bytes: usize) -> Result<Room> {
+        match lanes.closed {
+            Some(reason) => Err(ended(reason)),
+            None => lanes.rooms.try_take(bytes),
         }
-        self.take(lanes, needs)
-    }
-
-    fn take(&self, lanes: &mut Lanes, needs: Room) -> Result<Room> {
-        let refused =
-            |what| Err(Error::new(ErrorKind::Busy, format!("the context has its fill of {what}")));
-        if let Some(reason) = lanes.closed {
-            return Err(ended(reason));
-        }
-        let after = lanes.taken.and(needs);
-        if after.calls > self.most.calls {
-            return refused("calls");
-        }
-        if after.kilobytes > self.most.kilobytes {
-            return refused("arguments that wait");
-        }
-        lanes.taken = after;
-        self.tell_full(lanes);
-        Ok(needs)
     }
 
     /// So much room is free again.
     pub(crate) fn give_back(&self, room: Room) {
         if room != Room::default() {
             let mut lanes = self.lock();
-            let next = lanes.free(room);
-            self.tell_full(&lanes);
-            drop(lanes);
-            next.into_iter().flatten().for_each(Waker::wake);
+            lanes.rooms.give_back(room);
+            self.finish(lanes);
         }
     }
 
-    /// Is nothing queued, and is it open? Only for the thread of the actor does that still hold when
+    /// Is no call queued, and is it open? Only for the thread of the actor does that still hold when
     /// it is told, but for what others are just sending.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.has_any.load(Ordering::Acquire)
+    pub(crate) fn is_free(&self) -> bool {
+        self.there.load(Acquire) & (CONTROL | REQUESTS | CLOSED) == 0
     }
 
     /// Is there room for a call from the host that brings nothing along?
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_full.load(Ordering::Acquire)
+        self.there.load(Acquire) & FULL == 0
     }
 
     /// Takes room for such a call that has begun already.
     pub(crate) fn take_late(&self) -> Room {
         let mut lanes = self.lock();
-        let room = self.needs(0);
-        lanes.taken = lanes.taken.and(room);
-        self.tell_full(&lanes);
+        let room = lanes.rooms.take_late();
+        self.finish(lanes);
         room
-    }
-
-    fn tell_full(&self, lanes: &Lanes) {
-        let waits = lanes.waiting.iter().any(|queue| !queue.is_empty());
-        self.is_full.store(waits || lanes.taken.calls >= self.most.calls, Ordering::Release);
     }
 
     /// Has the context ended, or begun to answer what is left?
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed.is_some()
+        self.there.load(Acquire) & CLOSED != 0
     }
 
     /// The error of what comes too late.
@@ -321,12 +328,13 @@ impl Mailbox {
     /// # Errors
     /// `dead` or `shutdown` if the mailbox is closed; the request is dropped unanswered.
     pub(crate) fn request(&self, request: Request) -> Result<()> {
-        let lanes = self.lock();
+        let mut lanes = self.lock();
         if let Some(reason) = lanes.closed {
             drop(lanes);
             return Err(ended(reason));
         }
-        self.push(lanes, request);
+        lanes.requests.push_back(request);
+        self.finish(lanes);
         Ok(())
     }
 
@@ -337,26 +345,17 @@ impl Mailbox {
     /// Those of [`request`](Self::request), and `busy` if there is no room now.
     pub(crate) fn request_room(&self, mut request: Request) -> Result<(), Box<(Error, Request)>> {
         let mut lanes = self.lock();
-        match self.try_take(&mut lanes, request.work.bytes()) {
+        match Self::try_take(&mut lanes, request.work.bytes()) {
             Ok(room) => {
                 request.room = room;
-                self.push(lanes, request);
+                lanes.requests.push_back(request);
+                self.finish(lanes);
                 Ok(())
             }
             Err(error) => {
                 drop(lanes);
                 Err(Box::new((error, request)))
             }
-        }
-    }
-
-    fn push(&self, mut lanes: MutexGuard<'_, Lanes>, request: Request) {
-        lanes.work.push_back(request);
-        self.has_any.store(true, Ordering::Release);
-        let waker = lanes.waker.take();
-        drop(lanes);
-        if let Some(waker) = waker {
-            waker.wake();
         }
     }
 
@@ -369,87 +368,63 @@ impl Mailbox {
             return;
         }
         lanes.control.push_back(control);
-        self.has_control.store(true, Ordering::Release);
-        self.has_any.store(true, Ordering::Release);
-        let waker = lanes.waker.take();
-        drop(lanes);
-        if let Some(waker) = waker {
-            waker.wake();
+        self.finish(lanes);
+    }
+
+    /// A call in flight may go on.
+    pub(crate) fn wake(&self, alarm: &Alarm) {
+        if alarm.rung.swap(true, AcqRel) {
+            return;
+        }
+        let mut lanes = self.lock();
+        if lanes.closed.is_none() {
+            lanes.woken.push_back(alarm.number);
+            self.finish(lanes);
         }
     }
 
-    /// The next control message, if there is one.
-    pub(crate) fn next_control(&self) -> Option<Control> {
-        if !self.has_control.load(Ordering::Acquire) {
+    /// For the actor: the next control message, if there is one; else the calls that there are come
+    /// into `taken`. If that stays empty, `waker` is woken when something comes.
+    pub(crate) fn receive(&self, taken: &mut Taken, waker: &Waker) -> Option<Control> {
+        let has_requests = !taken.requests.is_empty();
+        let wanted = if has_requests { CONTROL | WOKEN } else { CONTROL | WOKEN | REQUESTS };
+        if !taken.is_empty() && self.there.load(Acquire) & wanted == 0 {
             return None;
         }
         let mut lanes = self.lock();
+        lanes.rooms.give_back(mem::take(&mut taken.freed));
+        let before = lanes.waker.take();
         let control = lanes.control.pop_front();
-        self.has_control.store(!lanes.control.is_empty(), Ordering::Relaxed);
+        if control.is_none() {
+            taken.woken.append(&mut lanes.woken);
+            if !has_requests {
+                mem::swap(&mut lanes.requests, &mut taken.requests);
+            }
+            if taken.is_empty() {
+                let same = before.filter(|before| before.will_wake(waker));
+                lanes.waker = Some(same.unwrap_or_else(|| waker.clone()));
+            }
+        }
+        self.finish(lanes);
         control
     }
 
-    /// The next message, control first. Requests come by way of `batch`, which the actor keeps, so
-    /// that it does not meet those who send them at each; `freed` is given back on the way.
-    pub(crate) fn poll_next(
-        &self,
-        cx: &mut Context<'_>,
-        batch: &mut VecDeque<Request>,
-        freed: &Cell<Room>,
-    ) -> Poll<Message> {
-        if !self.has_control.load(Ordering::Acquire)
-            && let Some(request) = batch.pop_front()
-        {
-            return Poll::Ready(Message::Request(request));
-        }
-        let mut lanes = self.lock();
-        let room = freed.take();
-        if room != Room::default() {
-            let next = lanes.free(room);
-            self.tell_full(&lanes);
-            if next.iter().any(Option::is_some) {
-                drop(lanes);
-                next.into_iter().flatten().for_each(Waker::wake);
-                lanes = self.lock();
-            }
-        }
-        if let Some(control) = lanes.control.pop_front() {
-            self.has_control.store(!lanes.control.is_empty(), Ordering::Relaxed);
-            return Poll::Ready(Message::Control(control));
-        }
-        self.has_control.store(false, Ordering::Relaxed);
-        if batch.is_empty() {
-            mem::swap(&mut lanes.work, batch);
-            self.has_any.store(lanes.closed.is_some(), Ordering::Release);
-        }
-        if let Some(request) = batch.pop_front() {
-            return Poll::Ready(Message::Request(request));
-        }
-        match &mut lanes.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    /// How many calls wait.
+    /// How many calls wait to begin.
     pub(crate) fn queued(&self) -> usize {
-        self.lock().work.len()
+        self.lock().requests.len()
     }
 
     /// Refuses what comes from now on, for `reason`, and returns the calls that were still queued.
     pub(crate) fn close(&self, reason: ErrorKind) -> VecDeque<Request> {
         let mut lanes = self.lock();
         lanes.closed.get_or_insert(reason);
-        self.has_any.store(true, Ordering::Release);
-        let (control, work) = (mem::take(&mut lanes.control), mem::take(&mut lanes.work));
-        lanes.waker = None;
-        let waiting = lanes.waiting.iter_mut().flatten();
-        let waiting: Vec<_> = waiting.filter_map(|waits| waits.1.take()).collect();
-        drop(lanes);
+        lanes.woken.clear();
+        let (control, requests) = (mem::take(&mut lanes.control), mem::take(&mut lanes.requests));
+        let (actor, waiting) = (lanes.waker.take(), lanes.rooms.end());
+        self.finish(lanes);
         waiting.into_iter().for_each(Waker::wake);
-        drop(control);
-        work
+        drop((control, actor));
+        requests
     }
 }
 

@@ -3,14 +3,21 @@
 
 use crate::{
     explore,
-    runtime::mailbox::{Control, Mailbox, Message, Reply, Request, Room, Work},
+    runtime::{
+        mailbox::{Alarm, Control, Mailbox, Message, Reply, Request, Taken, Work},
+        room::Room,
+    },
 };
 use calog::{
     Error, ErrorKind, Result, Value,
     engine::{Chain, Source},
 };
-use loom::{future::block_on, thread};
-use std::{cell::Cell, collections::VecDeque, future::poll_fn, sync::Arc};
+use loom::{
+    future::block_on,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 use tokio::sync::oneshot;
 
 /// A call that says who made it, and where its answer comes.
@@ -38,18 +45,20 @@ pub(crate) fn answer(request: Request) {
 }
 
 /// The next message, as an actor gets it.
-fn next(mailbox: &Mailbox, batch: &mut VecDeque<Request>) -> Message {
-    let freed = Cell::new(Room::default());
-    block_on(poll_fn(|cx| mailbox.poll_next(cx, batch, &freed)))
+fn next(mailbox: &Mailbox, taken: &mut Taken) -> Message {
+    block_on(poll_fn(|cx| match mailbox.receive(taken, cx.waker()) {
+        Some(control) => Poll::Ready(Message::Control(control)),
+        None => taken.next().map_or(Poll::Pending, Poll::Ready),
+    }))
 }
 
 /// What an actor does: answers until it is to stop, then answers what is left.
 pub(crate) fn serve(mailbox: &Mailbox) {
-    let mut batch = VecDeque::new();
-    while let Message::Request(request) = next(mailbox, &mut batch) {
+    let mut taken = Taken::default();
+    while let Message::Request(request) = next(mailbox, &mut taken) {
         answer(request);
     }
-    for request in batch.into_iter().chain(mailbox.close(ErrorKind::Dead)) {
+    for request in taken.into_requests().into_iter().chain(mailbox.close(ErrorKind::Dead)) {
         if let Reply::To(reply) = request.reply {
             let _ = reply.send(Err(Error::new(ErrorKind::Dead, "closed")));
         }
@@ -68,11 +77,11 @@ fn every_message_wakes_the_actor() {
                 assert_eq!(block_on(answer).unwrap().unwrap().as_str(), Some(name));
             })
         });
-        let mut batch = VecDeque::new();
+        let mut taken = Taken::default();
         for _ in 0..2 {
-            match next(&mailbox, &mut batch) {
+            match next(&mailbox, &mut taken) {
                 Message::Request(request) => answer(request),
-                Message::Control(_) => panic!("nobody sent that"),
+                _ => panic!("nobody sent that"),
             }
         }
         for sender in senders {
@@ -94,15 +103,42 @@ fn control_passes_work_that_is_queued() {
                 mailbox.control(Control::Release(2));
             })
         };
-        let (mut seen, mut batch) = (Vec::new(), VecDeque::new());
+        let (mut seen, mut taken) = (Vec::new(), Taken::default());
         for _ in 0..3 {
-            seen.push(match next(&mailbox, &mut batch) {
+            seen.push(match next(&mailbox, &mut taken) {
                 Message::Control(Control::Release(key)) => key,
                 _ => 0,
             });
         }
         sender.join().unwrap();
         assert!(seen == [1, 0, 2] || seen == [1, 2, 0], "{seen:?}");
+    });
+}
+
+#[test]
+fn a_call_that_is_woken_sees_why() {
+    explore(|| {
+        let (mailbox, alarm) = (mailbox(), Arc::new(Alarm::new(7)));
+        let there = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let wakers = [0, 1].map(|index| {
+            let (mailbox, alarm, there) = (mailbox.clone(), alarm.clone(), there.clone());
+            thread::spawn(move || {
+                there[index].store(true, Relaxed);
+                mailbox.wake(&alarm);
+            })
+        });
+        let mut taken = Taken::default();
+        loop {
+            let Message::Woken(7) = next(&mailbox, &mut taken) else { panic!("nobody sent that") };
+            alarm.hear();
+            // Were one missed, there would be no further message, and the model would not end.
+            if there.iter().all(|one| one.load(Relaxed)) {
+                break;
+            }
+        }
+        for waker in wakers {
+            waker.join().unwrap();
+        }
     });
 }
 

@@ -6,6 +6,8 @@
 pub mod directory;
 #[path = "../../src/runtime/mailbox.rs"]
 pub mod mailbox;
+#[path = "../../src/runtime/room.rs"]
+pub mod room;
 #[path = "../../src/runtime/waiting.rs"]
 pub mod waiting;
 

@@ -1,0 +1,114 @@
+//! The calls of a context that wait. Each has a waker of its own from its first poll on, which puts its
+//! number into the mailbox: a call is polled when it was woken, and never else.
+
+use super::{context::Address, mailbox::Alarm, running::Running};
+use futures::task::{ArcWake, WakerRef, waker_ref};
+use std::{mem, sync::Arc};
+
+/// Calls by number. A number is used again, and with it its waker: a late one reaches whoever has the
+/// number now, who looks in vain.
+#[derive(Default)]
+pub(super) struct Flight {
+    places: Vec<Place>,
+    /// The numbers that nobody has.
+    free: Vec<usize>,
+    /// The context has ended.
+    closed: bool,
+}
+
+pub(super) enum Place {
+    Free(Arc<Bell>),
+    /// In a box, since most calls never come here.
+    Waits(Arc<Bell>, Box<Running>),
+    /// It is being polled.
+    Away,
+}
+
+/// So many places are kept when nobody has one any more.
+const KEPT: usize = 4;
+
+/// What wakes a call.
+pub(super) struct Bell {
+    address: Arc<Address>,
+    alarm: Alarm,
+}
+
+impl ArcWake for Bell {
+    fn wake_by_ref(bell: &Arc<Self>) {
+        bell.address.mailbox.wake(&bell.alarm);
+    }
+}
+
+impl Bell {
+    /// The waker for a poll, which sees what was done before each ring up to now.
+    pub(super) fn arm(self: &Arc<Self>) -> WakerRef<'_> {
+        self.alarm.hear();
+        waker_ref(self)
+    }
+}
+
+impl Flight {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// What is to wake a call that is polled for the first time. Whoever has it lets it
+    /// [wait](Self::wait) or gives it [back](Self::give_back).
+    pub(super) fn bell(&mut self, address: &Arc<Address>) -> Arc<Bell> {
+        let number = self.free.pop().unwrap_or(self.places.len());
+        if number == self.places.len() {
+            // Most contexts never need a second one.
+            self.places.reserve_exact(usize::from(number == 0));
+            self.places.push(Place::Away);
+        } else if let Place::Free(bell) = mem::replace(&mut self.places[number], Place::Away) {
+            return bell;
+        }
+        Arc::new(Bell { address: address.clone(), alarm: Alarm::new(number) })
+    }
+
+    /// The call of `bell` waits. `Err`: the context has ended, and nobody will look for it.
+    pub(super) fn wait(&mut self, bell: Arc<Bell>, call: Box<Running>) -> Result<(), Box<Running>> {
+        if self.closed {
+            return Err(call);
+        }
+        let number = bell.alarm.number();
+        self.places[number] = Place::Waits(bell, call);
+        Ok(())
+    }
+
+    /// The call with this number, which was woken, if there is one.
+    pub(super) fn take(&mut self, number: usize) -> Option<(Arc<Bell>, Box<Running>)> {
+        let place = self.places.get_mut(number)?;
+        match mem::replace(place, Place::Away) {
+            Place::Waits(bell, call) => Some((bell, call)),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// The call of `bell` has ended.
+    pub(super) fn give_back(&mut self, bell: Arc<Bell>) {
+        let number = bell.alarm.number();
+        if let Some(place) = self.places.get_mut(number) {
+            *place = Place::Free(bell);
+            if self.free.is_empty() {
+                self.free.reserve_exact(1);
+            }
+            self.free.push(number);
+        }
+        if self.free.len() == self.places.len() && self.places.len() > KEPT {
+            self.places = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    /// The context ends: all calls that wait, to be dropped.
+    pub(super) fn close(&mut self) -> Vec<Place> {
+        self.closed = true;
+        self.free.clear();
+        mem::take(&mut self.places)
+    }
+}
