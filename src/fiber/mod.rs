@@ -223,6 +223,7 @@ impl Control {
         self.dying.get().is_some_and(|until| until > OVER && computed() < until)
     }
 
+    #[inline]
     fn suspend(&self) {
         // SAFETY: set on entry to the strand, before anything could call this; the yielder lives at
         // the bottom of the strand's own stack for as long as that has frames. Nobody but the
@@ -232,6 +233,7 @@ impl Control {
     }
 
     /// Polls `step` to its end and suspends in between. `None`: the fiber is dying.
+    #[inline]
     fn drive<T>(&self, mut step: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         loop {
             if self.is_dying() {
@@ -284,6 +286,7 @@ impl Control {
 
     /// Polls the operation; when it has ended, its outcome is left for `take_outcome`. Also called
     /// for a fiber that may not go on yet, so that what it waits for does.
+    #[inline]
     fn advance(&self, cx: &mut Context<'_>) -> Poll<()> {
         let outcome = {
             let mut slot = self.operation.borrow_mut();
@@ -420,6 +423,7 @@ where
 
 impl<R, F> Fiber<R, F> {
     /// Runs it until it waits (`false`) or has ended (`true`).
+    #[inline]
     fn resume(&mut self) -> bool {
         let Some(strand) = &mut self.strand else { return true };
         // SAFETY: `spawn` took the strand for this parcel, and nothing else parts the two: they may
@@ -497,6 +501,7 @@ impl<R, F> Fiber<R, F> {
 impl<R, F> Future for Fiber<R, F> {
     type Output = Result<R>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
         if let Some(control) = self.control() {
             control.waker.set(cx.waker());

@@ -105,6 +105,7 @@ impl Strand {
     ///
     /// # Safety
     /// `parcel` must be the one that the strand was taken [for](Self::for_job).
+    #[inline]
     pub(super) unsafe fn resume<R, F>(&mut self, parcel: &mut Parcel<R, F>) -> bool {
         let Inside { coroutine, control } = &*self.0;
         control.parcel.set((&raw mut *parcel).cast());

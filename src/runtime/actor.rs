@@ -74,8 +74,8 @@ impl Actor {
                         return Poll::Ready(());
                     }
                 }
-                Message::Woken(call) => self.local.go_on(call),
-                Message::Request(request) => self.local.begin(request),
+                Message::Woken(call) => self.local.go_on(cx, call),
+                Message::Request(request) => self.local.begin(cx, request),
             }
             // Takes from the task's budget, so that a flood of messages lets other contexts run.
             if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {

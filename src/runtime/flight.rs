@@ -3,7 +3,12 @@
 
 use super::{context::Address, mailbox::Alarm, running::Running};
 use futures::task::{ArcWake, WakerRef, waker_ref};
-use std::{mem, sync::Arc};
+use std::{
+    cell::Cell,
+    mem, ptr,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// Calls by number. A number is used again, and with it its waker: a late one reaches whoever has the
 /// number now, who looks in vain.
@@ -33,9 +38,21 @@ pub(super) struct Bell {
     alarm: Alarm,
 }
 
+thread_local! {
+    /// The bell of the call that the actor of this thread is polling, until it rings.
+    static POLLED: Cell<*const Bell> = const { Cell::new(ptr::null()) };
+}
+
 impl ArcWake for Bell {
     fn wake_by_ref(bell: &Arc<Self>) {
-        bell.address.mailbox.wake(&bell.alarm);
+        if !bell.alarm.ring() {
+            return;
+        }
+        if ptr::eq(POLLED.get(), Arc::as_ptr(bell)) {
+            POLLED.set(ptr::null());
+        } else {
+            bell.address.mailbox.wake(bell.number());
+        }
     }
 }
 
@@ -44,6 +61,20 @@ impl Bell {
     pub(super) fn arm(self: &Arc<Self>) -> WakerRef<'_> {
         self.alarm.hear();
         waker_ref(self)
+    }
+
+    /// Lets the actor poll `call`. The second is true if it was woken meanwhile on this thread.
+    #[inline]
+    pub(super) fn poll(self: &Arc<Self>, call: &mut Running) -> (Poll<()>, bool) {
+        let outer = POLLED.replace(Arc::as_ptr(self));
+        // What panics in there becomes its answer.
+        let polled = call.poll(&mut Context::from_waker(&self.arm()));
+        (polled, POLLED.replace(outer).is_null())
+    }
+
+    /// The number of its call.
+    pub(super) fn number(&self) -> usize {
+        self.alarm.number()
     }
 }
 
@@ -72,7 +103,7 @@ impl Flight {
         if self.closed {
             return Err(call);
         }
-        let number = bell.alarm.number();
+        let number = bell.number();
         self.places[number] = Place::Waits(bell, call);
         Ok(())
     }
@@ -91,7 +122,7 @@ impl Flight {
 
     /// The call of `bell` has ended.
     pub(super) fn give_back(&mut self, bell: Arc<Bell>) {
-        let number = bell.alarm.number();
+        let number = bell.number();
         if let Some(place) = self.places.get_mut(number) {
             *place = Place::Free(bell);
             if self.free.is_empty() {

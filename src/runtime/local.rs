@@ -20,6 +20,7 @@ use super::{
 use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
 use futures::task::waker_ref;
 use std::{
+    borrow::BorrowMut,
     cell::{Cell, RefCell},
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
@@ -158,21 +159,45 @@ impl Local {
     }
 
     /// The actor begins a call.
-    pub(super) fn begin(self: &Rc<Self>, request: Request) {
+    pub(super) fn begin(self: &Rc<Self>, cx: &mut Context<'_>, request: Request) {
         let Request { work, chain, inherited, reply, room, span } = request;
         let mut call = Running::new(self, work, chain, inherited, span);
         (call.reply, call.room) = (Some(reply), room);
-        let bell = self.bell();
-        let polled = call.poll(&mut Context::from_waker(&bell.arm()));
-        self.settle(polled, bell, call);
+        self.poll(cx, self.bell(), call);
     }
 
     /// A call in flight was woken: the actor lets it go on.
-    pub(super) fn go_on(&self, number: usize) {
+    pub(super) fn go_on(&self, cx: &mut Context<'_>, number: usize) {
         let woken = self.flight.borrow_mut().take(number);
-        let Some((bell, mut call)) = woken else { return };
-        let polled = call.poll(&mut Context::from_waker(&bell.arm()));
-        self.settle(polled, bell, call);
+        if let Some((bell, call)) = woken {
+            self.poll(cx, bell, call);
+        }
+    }
+
+    /// The actor polls a call, until that waits or is gone.
+    fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        bell: Arc<Bell>,
+        mut call: impl BorrowMut<Running> + Into<Box<Running>>,
+    ) {
+        loop {
+            let (polled, is_woken) = bell.poll(call.borrow_mut());
+            if !is_woken || polled.is_ready() {
+                return self.settle(polled, bell, call);
+            }
+            let mut taken = self.taken.borrow_mut();
+            let is_alone = taken.is_empty() && self.address.mailbox.has_nothing();
+            if !is_alone
+                || fiber::turn_is_over()
+                || pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending()
+            {
+                taken.wake(bell.number());
+                drop(taken);
+                return self.settle(polled, bell, call);
+            }
+            // It yields, and nobody else has anything to do: it goes on without being put down.
+        }
     }
 
     /// What wakes a call that begins.

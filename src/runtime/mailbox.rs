@@ -112,6 +112,11 @@ impl Taken {
         self.woken.is_empty() && self.requests.is_empty()
     }
 
+    /// The call with this number was woken in its own poll.
+    pub(crate) fn wake(&mut self, call: usize) {
+        self.woken.push_back(call);
+    }
+
     /// How many calls have not begun.
     pub(crate) fn queued(&self) -> usize {
         self.requests.len()
@@ -148,6 +153,11 @@ impl Alarm {
 
     pub(crate) fn number(&self) -> usize {
         self.number
+    }
+
+    /// Rings. `true`: for the first time since the last poll, so that somebody must see to the next.
+    pub(crate) fn ring(&self) -> bool {
+        !self.rung.swap(true, AcqRel)
     }
 
     /// The call is about to be polled: it sees what was done before each ring up to now.
@@ -228,9 +238,15 @@ impl Mailbox {
         self.there.store(there, Release);
         let has_messages = there & (CONTROL | WOKEN | REQUESTS) != 0;
         let actor = if has_messages { lanes.waker.take() } else { None };
-        let next = lanes.rooms.next_in_line();
+        // Only where somebody waits is it full although there may be room.
+        let next = if there & FULL == 0 { None } else { Some(lanes.rooms.next_in_line()) };
         drop(lanes);
-        actor.into_iter().chain(next.into_iter().flatten()).for_each(Waker::wake);
+        if let Some(actor) = actor {
+            actor.wake();
+        }
+        if let Some(next) = next {
+            next.into_iter().flatten().for_each(Waker::wake);
+        }
     }
 
     /// Waits for room for a call from the host that brings `bytes` along, after those who came before.
@@ -298,6 +314,11 @@ impl Mailbox {
     /// it is told, but for what others are just sending.
     pub(crate) fn is_free(&self) -> bool {
         self.there.load(Acquire) & (CONTROL | REQUESTS | CLOSED) == 0
+    }
+
+    /// Is there nothing for the actor to do?
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.there.load(Acquire) & (CONTROL | WOKEN | REQUESTS) == 0
     }
 
     /// Is there room for a call from the host that brings nothing along?
@@ -372,13 +393,10 @@ impl Mailbox {
     }
 
     /// A call in flight may go on.
-    pub(crate) fn wake(&self, alarm: &Alarm) {
-        if alarm.rung.swap(true, AcqRel) {
-            return;
-        }
+    pub(crate) fn wake(&self, call: usize) {
         let mut lanes = self.lock();
         if lanes.closed.is_none() {
-            lanes.woken.push_back(alarm.number);
+            lanes.woken.push_back(call);
             self.finish(lanes);
         }
     }

@@ -85,6 +85,8 @@ pub(super) struct Running {
     script: Script,
     chain: Chain,
     timer: Option<Pin<Box<Sleep>>>,
+    /// It is woken when its caller gives it up.
+    is_watched: bool,
     /// Where the answer goes, unless whoever has the call takes it from there.
     pub(super) reply: Option<Reply>,
     local: Rc<Local>,
@@ -109,8 +111,8 @@ impl Running {
         local.console.call_begins();
         let (chain, timer) = with_deadline(chain, inherited, address.settings.limits.deadline);
         let (script, local) = (Script::Unbegun(work), local.clone());
-        let (reply, function, room) = (None, None, Room::default());
-        Self { script, chain, timer, reply, local, span, function, room }
+        let (is_watched, reply, function, room) = (false, None, None, Room::default());
+        Self { script, chain, timer, is_watched, reply, local, span, function, room }
     }
 
     /// Has the script begun?
@@ -158,6 +160,7 @@ impl Running {
     }
 
     /// Lets the script go on, until it ends or waits.
+    #[inline]
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value>> {
         if self.local.address.shared.why_ended() == ErrorKind::Shutdown {
             // What a script would do after the end of its callees must not happen.
@@ -187,6 +190,7 @@ impl Running {
     }
 
     /// Lets it go on, until it has been answered or waits.
+    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(Reply::To(reply)) = &self.reply
             && reply.is_closed()
@@ -206,12 +210,17 @@ impl Running {
 
     /// The script waits: whatever else may end the call wakes it too. Ready: that has come, and the call
     /// has been answered.
+    #[inline]
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(Reply::To(reply)) = &mut self.reply
-            && reply.poll_closed(cx).is_ready()
+        if !self.is_watched
+            && let Some(Reply::To(reply)) = &mut self.reply
         {
-            self.kill(GIVEN_UP);
-            return Poll::Ready(());
+            // The waker stays the same. Without budget, tokio only says to ask again.
+            self.is_watched = tokio::task::coop::has_budget_remaining();
+            if reply.poll_closed(cx).is_ready() {
+                self.kill(GIVEN_UP);
+                return Poll::Ready(());
+            }
         }
         if let Some(timer) = &mut self.timer
             && timer.as_mut().poll(cx).is_ready()
