@@ -7,5 +7,8 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize},
 };
 
-/// How many lists there are of those who wait for a worker, so that threads seldom meet at one.
+/// How many counts there are of those who wait for a worker, so that threads seldom meet at one.
 pub(crate) const SHARDS: usize = 8;
+
+/// How many slots for answers a thread keeps for its next calls.
+pub(crate) const SPARE_SLOTS: usize = 256;

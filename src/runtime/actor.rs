@@ -124,7 +124,7 @@ impl Drop for Ending {
 pub(super) fn refuse(address: &Address, request: Request) {
     let ended = ended(address.shared.why_ended());
     match request.reply {
-        Reply::To(reply) => drop(reply.send(Err(ended))),
+        Reply::To(reply) => reply.send(Err(ended)),
         Reply::Nobody => address.failed(ended),
     }
 }

@@ -1,10 +1,6 @@
 //! The answer to a call that was sent, for whoever waits for it.
 
-use super::{
-    context::Address,
-    mailbox::ended,
-    waiting::{GaveUp, Place},
-};
+use super::{context::Address, mailbox::ended, reply::Receiver, waiting::GaveUp};
 use crate::{
     chain::Chain,
     error::{Error, ErrorKind, Result},
@@ -19,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::oneshot::{self, error::TryRecvError},
+    task::coop,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -32,59 +28,48 @@ const ASKED: u32 = 32;
 /// A call that was sent. Dropping it gives the call up.
 pub(crate) struct Answer {
     address: Arc<Address>,
-    /// Dropping it closes the channel: that is how the callee learns that the call is given up.
-    reply: oneshot::Receiver<Result<Value>>,
+    reply: Receiver,
     chain: Chain,
     /// The deadline that a timer further up the chain watches.
     inherited: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Among those who wait for the worker.
-    place: Place,
+    /// Where it is counted among those who wait for the worker.
+    counted: Option<usize>,
     was_polled: bool,
 }
 
 impl Answer {
     pub(super) fn new(
         address: Arc<Address>,
-        reply: oneshot::Receiver<Result<Value>>,
+        reply: Receiver,
         chain: Chain,
         inherited: Option<Instant>,
     ) -> Self {
-        let (timer, place, was_polled) = (None, Place::default(), false);
-        Self { address, reply, chain, inherited, timer, place, was_polled }
+        let (timer, counted, was_polled) = (None, None, false);
+        Self { address, reply, chain, inherited, timer, counted, was_polled }
     }
 
     /// Looks for the answer for a while, if that is likely to come soon.
     ///
     /// Whoever suspends must be woken, which takes longer than most calls do. But while one looks, the
     /// other tasks of its thread wait: those that have calls under way would rather send more of them.
-    fn look(&mut self) -> Option<Result<Value>> {
+    fn look(&self) {
         let worker = &self.address.worker;
         if !worker.is_watched_from_here() || !worker.is_worth_a_look() {
-            return None;
+            return;
         }
         let until = std::time::Instant::now() + LOOK;
-        let mut found = None;
-        while found.is_none() && std::time::Instant::now() < until {
+        let mut is_seen = false;
+        while !is_seen && std::time::Instant::now() < until {
             for _ in 0..ASKED {
-                match self.reply.try_recv() {
-                    Err(TryRecvError::Empty) => hint::spin_loop(),
-                    other => {
-                        found = Some(other.unwrap_or_else(|_| Err(ended(ErrorKind::Dead))));
-                        break;
-                    }
+                is_seen = self.reply.is_over();
+                if is_seen {
+                    break;
                 }
+                hint::spin_loop();
             }
         }
-        worker.note_look(found.is_some());
-        found
-    }
-
-    /// When the call should have been answered, also by a worker that is held.
-    fn given_up_at(&self) -> Option<std::time::Instant> {
-        let own = self.address.settings.limits.deadline;
-        let own = own.and_then(|limit| Instant::now().checked_add(limit));
-        self.chain.until(own).deadline.map(Instant::into_std)
+        worker.note_look(is_seen);
     }
 
     /// The error of a call whose worker is held.
@@ -104,23 +89,46 @@ impl Answer {
     }
 }
 
+impl Address {
+    /// When a call of `chain` should have been answered, also by a worker that is held.
+    fn given_up_at(&self, chain: Chain) -> Option<std::time::Instant> {
+        let own = self.settings.limits.deadline;
+        let own = own.and_then(|limit| Instant::now().checked_add(limit));
+        chain.until(own).deadline.map(Instant::into_std)
+    }
+}
+
 impl Future for Answer {
     type Output = Result<Value>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Value>> {
         let this = &mut *self;
-        let is_first = !std::mem::replace(&mut this.was_polled, true);
-        if is_first
-            && tokio::task::coop::has_budget_remaining()
-            && let Some(answer) = this.look()
-        {
+        let is_first = !this.was_polled;
+        if is_first {
             // What is always ready must let others run too.
-            let _ = pin!(tokio::task::coop::consume_budget()).poll(cx);
-            return Poll::Ready(answer);
+            if !coop::has_budget_remaining() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            this.was_polled = true;
+            this.look();
         }
-        if let Poll::Ready(answer) = Pin::new(&mut this.reply).poll(cx) {
-            // One that never comes means that the whole context went down with its worker.
-            return Poll::Ready(answer.unwrap_or_else(|_| Err(ended(ErrorKind::Dead))));
+        let worker = &this.address.worker;
+        let waiting = worker.is_watched_from_here().then(|| worker.waiting());
+        let (address, chain) = (&this.address, this.chain);
+        match this.reply.poll(cx, waiting, || address.given_up_at(chain)) {
+            Poll::Ready(Ok(answer)) => {
+                if is_first {
+                    let _ = pin!(coop::consume_budget()).poll(cx);
+                }
+                // One that never comes means that the whole context went down with its worker.
+                return Poll::Ready(answer.unwrap_or_else(|| Err(ended(ErrorKind::Dead))));
+            }
+            Poll::Ready(Err(why)) => return Poll::Ready(Err(this.given_up(why))),
+            Poll::Pending => {}
+        }
+        if is_first && let Some(waiting) = waiting {
+            this.counted = Some(waiting.count());
         }
         // Polled outside of its chain, it was taken along by a native that spawned it: the timer
         // that watches over the chain may be gone before it.
@@ -131,19 +139,14 @@ impl Future for Answer {
                 return Poll::Ready(Err(Error::new(ErrorKind::Timeout, late)));
             }
         }
-        if !this.address.worker.is_watched_from_here() {
-            return Poll::Pending;
-        }
-        let until = if is_first { this.given_up_at() } else { None };
-        match this.address.worker.waiting().stay(&mut this.place, until, cx.waker()) {
-            Some(why) => Poll::Ready(Err(this.given_up(why))),
-            None => Poll::Pending,
-        }
+        Poll::Pending
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.address.worker.waiting().leave(&mut self.place);
+        if let Some(counted) = self.counted.take() {
+            self.address.worker.waiting().count_out(counted);
+        }
     }
 }

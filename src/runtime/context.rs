@@ -7,6 +7,7 @@ use super::{
     local::{Came, Local},
     mailbox::{Control, Held, Mailbox, Reply, Request, Work},
     recent,
+    reply::Receiver,
     room::Room,
     stats::{Gauges, Usage},
     unresponsive,
@@ -236,14 +237,9 @@ impl Address {
     }
 
     /// A call that somebody waits for and that has no room yet, and where the answer comes.
-    fn request(
-        &self,
-        work: Work,
-        chain: Chain,
-        inherited: Option<Instant>,
-    ) -> (Request, oneshot::Receiver<Result<Value>>) {
+    fn request(&self, work: Work, chain: Chain, inherited: Option<Instant>) -> (Request, Receiver) {
         let (span, room) = (self.span(&work, chain), Room::default());
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = self.worker.waiting().channel();
         let reply = Reply::To(reply);
         (Request { work, chain, inherited, reply, room, span }, answer)
     }

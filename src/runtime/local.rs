@@ -13,6 +13,7 @@ use super::{
     context::Address,
     flight::{Bell, Flight},
     mailbox::{Message, Reply, Request, Taken, Work},
+    reply::Receiver,
     room::Room,
     running::Running,
     stats::Usage,
@@ -30,7 +31,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 use tracing::Span;
 
 thread_local! {
@@ -79,7 +80,7 @@ pub(super) struct Local {
 pub(super) enum Came {
     ToItsEnd(Result<Value>),
     /// It waits; the answer comes here.
-    ToAWait(oneshot::Receiver<Result<Value>>),
+    ToAWait(Receiver),
 }
 
 impl Local {
@@ -143,7 +144,7 @@ impl Local {
                 Came::ToItsEnd(result)
             }
             Poll::Pending => {
-                let (reply, answer) = oneshot::channel();
+                let (reply, answer) = self.address.worker.waiting().channel();
                 call.reply = Some(Reply::To(reply));
                 let needs = |room| {
                     if room == Room::default() { self.address.mailbox.take_late() } else { room }

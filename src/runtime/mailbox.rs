@@ -1,7 +1,10 @@
 //! The queue before a context: a control lane ahead of the calls that may go on, and of those that are
 //! to begin.
 
-use super::room::{Room, Rooms, Ticket};
+use super::{
+    reply::Sender,
+    room::{Room, Rooms, Ticket},
+};
 use crate::{
     chain::Chain,
     engine::Source,
@@ -68,7 +71,7 @@ pub(crate) fn bytes_of(values: &[Value]) -> usize {
 /// Where the answer goes.
 pub(crate) enum Reply {
     /// To a caller that waits; it gives the call up by dropping the receiver.
-    To(oneshot::Sender<Result<Value>>),
+    To(Sender),
     /// Nobody waits: an error goes to the broker's error handler.
     Nobody,
 }

@@ -5,7 +5,7 @@
 //!   from the same worker.
 //! - `background`: what a context does without being called.
 //! - `console`: what its scripts print and read.
-//! - `mailbox`: the queue before it. `answer`: what comes back. `context`: its address, and calog as its interpreter sees it.
+//! - `mailbox`: the queue before it. `reply`, `answer`: what comes back. `context`: its address, and calog as its interpreter sees it.
 //! - `directory`: contexts by id, exports by name. `recent`: what a thread has found there lately.
 //! - `watchdog`: ends slices, and answers for workers that are held; `waiting`: whom it answers.
 //! - `stats`: what all of it does.
@@ -21,6 +21,7 @@ mod idle;
 mod local;
 mod mailbox;
 mod recent;
+mod reply;
 mod room;
 mod running;
 mod scope;
@@ -129,8 +130,9 @@ impl Runtime {
     /// `denied` or `type` for the names of natives, `io` if the system refuses a thread.
     pub(crate) fn threaded(parts: Parts, workers: usize) -> Result<Self> {
         let slots = Slots::new(parts.signals);
+        let seats = Arc::default();
         let (workers, jobs): (Vec<_>, Vec<_>) =
-            (0..workers.max(1)).map(|number| Worker::new(number, false)).unzip();
+            (0..workers.max(1)).map(|number| Worker::new(number, false, &seats)).unzip();
         let shared = Shared::new(parts, workers)?;
         // Before the first thread starts: should a later one fail, the drop ends those that run.
         let mut runtime =
@@ -148,7 +150,7 @@ impl Runtime {
     /// # Errors
     /// `denied` or `type` for the names of natives.
     pub(crate) fn inline(parts: Parts, local: &LocalSet) -> Result<Self> {
-        let (worker, jobs) = Worker::new(0, true);
+        let (worker, jobs) = Worker::new(0, true, &Arc::default());
         let shared = Shared::new(parts, vec![worker])?;
         drop(local.spawn_local(worker::serve(jobs)));
         let threads = tokio::sync::Mutex::default();

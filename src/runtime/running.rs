@@ -153,7 +153,7 @@ impl Running {
 
     fn answer(&mut self, result: Result<Value>) {
         match (self.reply.take(), result) {
-            (Some(Reply::To(reply)), result) => drop(reply.send(result)),
+            (Some(Reply::To(reply)), result) => reply.send(result),
             (Some(Reply::Nobody), Err(error)) => self.local.address.failed(error),
             _ => {}
         }

@@ -5,6 +5,7 @@ use super::{
     background::Background,
     console::Console,
     idle::{self, Bell, Looks},
+    reply::Seats,
     scope::ContextScope,
     waiting::{self, GaveUp, Waiting},
 };
@@ -70,11 +71,16 @@ pub struct WorkerStats {
 }
 
 impl Worker {
-    pub(crate) fn new(number: usize, is_inline: bool) -> (Arc<Self>, async_channel::Receiver<Job>) {
+    /// Whoever waits for it sits in `seats`.
+    pub(crate) fn new(
+        number: usize,
+        is_inline: bool,
+        seats: &Arc<Seats>,
+    ) -> (Arc<Self>, async_channel::Receiver<Job>) {
         let (jobs, receiver) = async_channel::unbounded();
         let worker = Self {
             jobs,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(number, seats.clone()),
             bell: Arc::default(),
             looks: Looks::default(),
             slot: Arc::new(Slot::new(number)),

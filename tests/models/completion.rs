@@ -3,7 +3,7 @@
 
 use crate::{
     explore,
-    mailbox::{mailbox, request, serve},
+    mailbox::{mailbox, request, serve, worker},
     runtime::{
         mailbox::{Control, Mailbox, Reply},
         waiting::{self, GaveUp, Waiting},
@@ -18,7 +18,7 @@ use loom::{
     },
     thread,
 };
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Instant};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Instant};
 
 /// What a caller sees of its call.
 #[derive(Debug, PartialEq)]
@@ -30,12 +30,12 @@ enum Outcome {
 
 /// A call as `Address::send` makes it.
 fn call(mailbox: &Mailbox, waiting: &Waiting, until: Option<Instant>) -> Outcome {
-    let (request, answer) = request("a");
+    let (request, mut answer) = request(waiting, "a");
     if let Err(error) = mailbox.request(request) {
         assert_eq!(error.kind(), ErrorKind::Dead);
         return Outcome::Closed;
     }
-    match block_on(waiting::wait(Some(waiting), until, answer)) {
+    match block_on(poll_fn(|cx| answer.poll(cx, Some(waiting), || until))) {
         Ok(answer) => match answer.unwrap() {
             Ok(value) => {
                 assert_eq!(value.as_str(), Some("a"));
@@ -53,7 +53,7 @@ fn call(mailbox: &Mailbox, waiting: &Waiting, until: Option<Instant>) -> Outcome
 #[test]
 fn a_stuck_worker_and_its_answer_race() {
     explore(|| {
-        let (mailbox, waiting) = (mailbox(), Arc::new(Waiting::default()));
+        let (mailbox, waiting) = (mailbox(), worker());
         let caller = {
             let (mailbox, waiting) = (mailbox.clone(), waiting.clone());
             thread::spawn(move || call(&mailbox, &waiting, None))
@@ -75,7 +75,7 @@ fn a_stuck_worker_and_its_answer_race() {
 #[test]
 fn a_worker_that_never_answers_is_given_up() {
     explore(|| {
-        let (mailbox, waiting) = (mailbox(), Arc::new(Waiting::default()));
+        let (mailbox, waiting) = (mailbox(), worker());
         let caller = {
             let (mailbox, waiting) = (mailbox.clone(), waiting.clone());
             thread::spawn(move || call(&mailbox, &waiting, None))
@@ -94,7 +94,7 @@ fn a_worker_that_never_answers_is_given_up() {
 #[test]
 fn a_caller_whose_time_has_passed_hears_of_it() {
     explore(|| {
-        let (mailbox, waiting) = (mailbox(), Arc::new(Waiting::default()));
+        let (mailbox, waiting) = (mailbox(), worker());
         let (until, is_done) = (Instant::now(), Arc::new(AtomicBool::new(false)));
         let caller = {
             let (mailbox, waiting, is_done) = (mailbox.clone(), waiting.clone(), is_done.clone());
@@ -116,16 +116,16 @@ fn a_caller_whose_time_has_passed_hears_of_it() {
 #[test]
 fn a_caller_that_goes_away_leaves_its_place() {
     explore(|| {
-        let (mailbox, waiting) = (mailbox(), Arc::new(Waiting::default()));
+        let (mailbox, waiting) = (mailbox(), worker());
         let caller = {
             let (mailbox, waiting) = (mailbox.clone(), waiting.clone());
             thread::spawn(move || {
-                let (request, answer) = request("a");
+                let (request, mut answer) = request(&waiting, "a");
                 mailbox.request(request).unwrap();
-                let mut wait = pin!(waiting::wait(Some(&waiting), None, answer));
                 // One look, then it is dropped.
                 block_on(poll_fn(|cx| {
-                    assert!(wait.as_mut().poll(cx).is_pending() || waiting.is_stuck());
+                    let polled = answer.poll(cx, Some(&waiting), || None);
+                    assert!(polled.is_pending() || waiting.is_stuck());
                     Poll::Ready(())
                 }));
             })

@@ -5,7 +5,9 @@ use crate::{
     explore,
     runtime::{
         mailbox::{Alarm, Control, Mailbox, Message, Reply, Request, Taken, Work},
+        reply::Receiver,
         room::Room,
+        waiting::Waiting,
     },
 };
 use calog::{
@@ -18,17 +20,26 @@ use loom::{
     thread,
 };
 use std::{future::poll_fn, sync::Arc, task::Poll};
-use tokio::sync::oneshot;
 
 /// A call that says who made it, and where its answer comes.
-pub(crate) fn request(name: &str) -> (Request, oneshot::Receiver<Result<Value>>) {
-    let (reply, answer) = oneshot::channel();
+pub(crate) fn request(waiting: &Waiting, name: &str) -> (Request, Receiver) {
+    let (reply, answer) = waiting.channel();
     let (text, folder) = (String::new(), None);
     let work = Work::Load(Source { name: name.into(), text, folder, wants_result: false });
     let chain = Chain { number: 1, depth: 0, deadline: None, fidelity: None };
     let (inherited, reply, room) = (None, Reply::To(reply), Room::default());
     let span = tracing::Span::none();
     (Request { work, chain, inherited, reply, room, span }, answer)
+}
+
+/// A worker for which somebody may wait.
+pub(crate) fn worker() -> Arc<Waiting> {
+    Arc::new(Waiting::new(0, Arc::default()))
+}
+
+/// The answer to a call that no watchdog watches; `None` if it never comes.
+fn wait(mut answer: Receiver) -> Option<Result<Value>> {
+    block_on(poll_fn(|cx| answer.poll(cx, None, || None))).unwrap()
 }
 
 pub(crate) fn mailbox() -> Arc<Mailbox> {
@@ -40,8 +51,7 @@ pub(crate) fn answer(request: Request) {
     let (Reply::To(reply), Work::Load(source)) = (request.reply, request.work) else {
         panic!("not one of `request`");
     };
-    // It may have been given up.
-    let _ = reply.send(Ok(source.name.into()));
+    reply.send(Ok(source.name.into()));
 }
 
 /// The next message, as an actor gets it.
@@ -60,7 +70,7 @@ pub(crate) fn serve(mailbox: &Mailbox) {
     }
     for request in taken.into_requests().into_iter().chain(mailbox.close(ErrorKind::Dead)) {
         if let Reply::To(reply) = request.reply {
-            let _ = reply.send(Err(Error::new(ErrorKind::Dead, "closed")));
+            reply.send(Err(Error::new(ErrorKind::Dead, "closed")));
         }
     }
 }
@@ -72,9 +82,9 @@ fn every_message_wakes_the_actor() {
         let senders = ["a", "b"].map(|name| {
             let mailbox = mailbox.clone();
             thread::spawn(move || {
-                let (request, answer) = request(name);
+                let (request, answer) = request(&worker(), name);
                 mailbox.request(request).unwrap();
-                assert_eq!(block_on(answer).unwrap().unwrap().as_str(), Some(name));
+                assert_eq!(wait(answer).unwrap().unwrap().as_str(), Some(name));
             })
         });
         let mut taken = Taken::default();
@@ -98,7 +108,7 @@ fn control_passes_work_that_is_queued() {
             let mailbox = mailbox.clone();
             thread::spawn(move || {
                 mailbox.control(Control::Release(1));
-                let (request, _given_up) = request("a");
+                let (request, _given_up) = request(&worker(), "a");
                 mailbox.request(request).unwrap();
                 mailbox.control(Control::Release(2));
             })
@@ -151,10 +161,10 @@ fn a_call_that_races_with_the_close_is_answered_or_refused() {
         let caller = {
             let mailbox = mailbox.clone();
             thread::spawn(move || {
-                let (request, answer) = request("a");
+                let (request, answer) = request(&worker(), "a");
                 match mailbox.request(request) {
                     // Never left without an answer.
-                    Ok(()) => match block_on(answer).unwrap() {
+                    Ok(()) => match wait(answer).unwrap() {
                         Ok(value) => assert_eq!(value.as_str(), Some("a")),
                         Err(error) => assert_eq!(error.kind(), ErrorKind::Dead),
                     },
@@ -162,7 +172,7 @@ fn a_call_that_races_with_the_close_is_answered_or_refused() {
                         assert_eq!(error.kind(), ErrorKind::Dead);
                         assert!(mailbox.is_closed());
                         // It went down with the refusal.
-                        assert!(block_on(answer).is_err());
+                        assert!(wait(answer).is_none());
                     }
                 }
             })

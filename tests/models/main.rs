@@ -3,7 +3,7 @@
 //! The sources of the library are compiled once more here, with the locks and atomics of loom in
 //! the place of std's (`sync.rs`). loom then runs a model again and again, with another order each
 //! time and with everything that the memory model lets a load see, up to so many switches of a
-//! thread that is not done. What is no part of the models (oneshots, semaphores) is tokio's and has
+//! thread that is not done. What is no part of the models (a oneshot) is tokio's and has
 //! models there.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -11,6 +11,7 @@
 mod completion;
 mod directory;
 mod mailbox;
+mod reply;
 mod runtime;
 mod sync;
 

@@ -7,6 +7,9 @@ pub(crate) use loom::sync::{
 
 pub(crate) const SHARDS: usize = 2;
 
+/// What outlives a run of a model must not be used in the next.
+pub(crate) const SPARE_SLOTS: usize = 0;
+
 use std::{
     borrow::Borrow,
     collections::HashMap,
