@@ -15,8 +15,10 @@ use std::{
 #[derive(Default)]
 pub(super) struct Flight {
     places: Vec<Place>,
-    /// The numbers that nobody has.
+    /// The numbers that nobody has, but for that of the idle bell.
     free: Vec<usize>,
+    /// The bell that was given back last: most calls have this one, one after the other.
+    idle: Option<Arc<Bell>>,
     /// The context has ended.
     closed: bool,
 }
@@ -81,12 +83,15 @@ impl Bell {
 impl Flight {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.places.len() - self.free.len() - usize::from(self.idle.is_some())
     }
 
     /// What is to wake a call that is polled for the first time. Whoever has it lets it
     /// [wait](Self::wait) or gives it [back](Self::give_back).
     pub(super) fn bell(&mut self, address: &Arc<Address>) -> Arc<Bell> {
+        if let Some(bell) = self.idle.take() {
+            return bell;
+        }
         let number = self.free.pop().unwrap_or(self.places.len());
         if number == self.places.len() {
             // Most contexts never need a second one.
@@ -122,17 +127,17 @@ impl Flight {
 
     /// The call of `bell` has ended.
     pub(super) fn give_back(&mut self, bell: Arc<Bell>) {
-        let number = bell.number();
+        if self.closed {
+            return;
+        }
+        let Some(before) = self.idle.replace(bell) else { return };
+        let number = before.number();
         if let Some(place) = self.places.get_mut(number) {
-            *place = Place::Free(bell);
-            if self.free.is_empty() {
-                self.free.reserve_exact(1);
-            }
+            *place = Place::Free(before);
             self.free.push(number);
         }
-        if self.free.len() == self.places.len() && self.places.len() > KEPT {
-            self.places = Vec::new();
-            self.free = Vec::new();
+        if self.len() == 0 && self.places.len() > KEPT {
+            (self.places, self.free, self.idle) = (Vec::new(), Vec::new(), None);
         }
     }
 
@@ -140,6 +145,7 @@ impl Flight {
     pub(super) fn close(&mut self) -> Vec<Place> {
         self.closed = true;
         self.free.clear();
+        self.idle = None;
         mem::take(&mut self.places)
     }
 }

@@ -215,8 +215,8 @@ impl Running {
         if !self.is_watched
             && let Some(Reply::To(reply)) = &mut self.reply
         {
-            // The waker stays the same. Without budget, tokio only says to ask again.
-            self.is_watched = tokio::task::coop::has_budget_remaining();
+            // Once is enough: the waker stays the same.
+            self.is_watched = true;
             if reply.poll_closed(cx).is_ready() {
                 self.kill(GIVEN_UP);
                 return Poll::Ready(());
