@@ -8,7 +8,7 @@ use super::{
     mailbox::{Control, Message, Reply, Request, ended},
     stats::Usage,
 };
-use crate::{engine::Interpreter, fiber};
+use crate::{engine::Interpreter, error::Result, fiber, value::Value};
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -75,7 +75,7 @@ impl Actor {
                     }
                 }
                 Message::Woken(call) => self.local.go_on(cx, call),
-                Message::Request(request) => self.local.begin(cx, request),
+                Message::Request(request) => self.local.begin(request),
             }
             // Takes from the task's budget, so that a flood of messages lets other contexts run.
             if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
@@ -122,9 +122,16 @@ impl Drop for Ending {
 
 /// Answers a call that comes too late.
 pub(super) fn refuse(address: &Address, request: Request) {
-    let ended = ended(address.shared.why_ended());
-    match request.reply {
-        Reply::To(reply) => reply.send(Err(ended)),
-        Reply::Nobody => address.failed(ended),
+    request.reply.answer(address, Err(ended(address.shared.why_ended())));
+}
+
+impl Reply {
+    /// Sends the result to whoever waits for it.
+    pub(super) fn answer(self, address: &Address, result: Result<Value>) {
+        match (self, result) {
+            (Self::To(reply), result) => reply.send(result),
+            (Self::Nobody, Err(error)) => address.failed(error),
+            (Self::Nobody, Ok(_)) => {}
+        }
     }
 }

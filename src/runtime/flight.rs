@@ -3,12 +3,7 @@
 
 use super::{context::Address, mailbox::Alarm, running::Running};
 use futures::task::{ArcWake, WakerRef, waker_ref};
-use std::{
-    cell::Cell,
-    mem, ptr,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{cell::Cell, mem, ptr, sync::Arc, task::Context};
 
 /// Calls by number. A number is used again, and with it its waker: a late one reaches whoever has the
 /// number now, who looks in vain.
@@ -62,15 +57,19 @@ impl Bell {
     /// The waker for a poll, which sees what was done before each ring up to now.
     pub(super) fn arm(self: &Arc<Self>) -> WakerRef<'_> {
         self.alarm.hear();
+        self.waker()
+    }
+
+    pub(super) fn waker(self: &Arc<Self>) -> WakerRef<'_> {
         waker_ref(self)
     }
 
-    /// Lets the actor poll `call`. The second is true if it was woken meanwhile on this thread.
+    /// Lets the actor poll its call. The second is true if it was woken meanwhile on this thread.
     #[inline]
-    pub(super) fn poll(self: &Arc<Self>, call: &mut Running) -> (Poll<()>, bool) {
+    pub(super) fn poll<T>(self: &Arc<Self>, poll: impl FnOnce(&mut Context<'_>) -> T) -> (T, bool) {
         let outer = POLLED.replace(Arc::as_ptr(self));
         // What panics in there becomes its answer.
-        let polled = call.poll(&mut Context::from_waker(&self.arm()));
+        let polled = poll(&mut Context::from_waker(&self.arm()));
         (polled, POLLED.replace(outer).is_null())
     }
 

@@ -15,13 +15,11 @@ use super::{
     mailbox::{Message, Reply, Request, Taken, Work},
     reply::Receiver,
     room::Room,
-    running::Running,
+    running::{Began, Running},
     stats::Usage,
 };
 use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
-use futures::task::waker_ref;
 use std::{
-    borrow::BorrowMut,
     cell::{Cell, RefCell},
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
@@ -134,23 +132,24 @@ impl Local {
         room: Option<Room>,
         span: Span,
     ) -> Came {
-        let mut call = Running::new(self, work, chain, inherited, span);
         let bell = self.bell();
         self.busy.set(true);
-        // What panics in there becomes its answer.
-        let came = match call.advance(&mut Context::from_waker(&bell.arm())) {
-            Poll::Ready(result) => {
+        let began = {
+            let waker = bell.arm();
+            Running::begin(self, work, chain, inherited, span, &mut Context::from_waker(&waker))
+        };
+        let came = match began {
+            Began::Over(result) => {
                 self.flight.borrow_mut().give_back(bell);
                 Came::ToItsEnd(result)
             }
-            Poll::Pending => {
+            Began::Waits(mut call) => {
                 let (reply, answer) = self.address.worker.waiting().channel();
-                call.reply = Some(Reply::To(reply));
                 let needs = |room| {
                     if room == Room::default() { self.address.mailbox.take_late() } else { room }
                 };
-                call.room = room.map_or_else(Room::default, needs);
-                let polled = call.wait(&mut Context::from_waker(&waker_ref(&bell)));
+                call.owes(Reply::To(reply), room.map_or_else(Room::default, needs));
+                let polled = call.wait(&mut Context::from_waker(&bell.waker()));
                 self.settle(polled, bell, call);
                 Came::ToAWait(answer)
             }
@@ -160,30 +159,39 @@ impl Local {
     }
 
     /// The actor begins a call.
-    pub(super) fn begin(self: &Rc<Self>, cx: &mut Context<'_>, request: Request) {
+    pub(super) fn begin(self: &Rc<Self>, request: Request) {
         let Request { work, chain, inherited, reply, room, span } = request;
-        let mut call = Running::new(self, work, chain, inherited, span);
-        (call.reply, call.room) = (Some(reply), room);
-        self.poll(cx, self.bell(), call);
-    }
-
-    /// A call in flight was woken: the actor lets it go on.
-    pub(super) fn go_on(&self, cx: &mut Context<'_>, number: usize) {
-        let woken = self.flight.borrow_mut().take(number);
-        if let Some((bell, call)) = woken {
-            self.poll(cx, bell, call);
+        if let Reply::To(reply) = &reply
+            && reply.is_closed()
+        {
+            // What was given up in the queue must have no effect.
+            return self.give_back(room);
+        }
+        let bell = self.bell();
+        let begin = |cx: &mut Context<'_>| Running::begin(self, work, chain, inherited, span, cx);
+        match bell.poll(begin) {
+            (Began::Over(result), _) => {
+                reply.answer(&self.address, result);
+                self.give_back(room);
+                self.flight.borrow_mut().give_back(bell);
+            }
+            (Began::Waits(mut call), is_woken) => {
+                call.owes(reply, room);
+                let polled = call.wait(&mut Context::from_waker(&bell.waker()));
+                if is_woken {
+                    self.taken.borrow_mut().wake(bell.number());
+                }
+                self.settle(polled, bell, call);
+            }
         }
     }
 
-    /// The actor polls a call, until that waits or is gone.
-    fn poll(
-        &self,
-        cx: &mut Context<'_>,
-        bell: Arc<Bell>,
-        mut call: impl BorrowMut<Running> + Into<Box<Running>>,
-    ) {
+    /// A call in flight was woken: the actor lets it go on, until it waits or is gone.
+    pub(super) fn go_on(&self, cx: &mut Context<'_>, number: usize) {
+        let woken = self.flight.borrow_mut().take(number);
+        let Some((bell, mut call)) = woken else { return };
         loop {
-            let (polled, is_woken) = bell.poll(call.borrow_mut());
+            let (polled, is_woken) = bell.poll(|cx| call.poll(cx));
             if !is_woken || polled.is_ready() {
                 return self.settle(polled, bell, call);
             }
@@ -193,7 +201,7 @@ impl Local {
                 || fiber::turn_is_over()
                 || pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending()
             {
-                taken.wake(bell.number());
+                taken.wake(number);
                 drop(taken);
                 return self.settle(polled, bell, call);
             }
@@ -207,9 +215,9 @@ impl Local {
     }
 
     /// A call was polled: it waits, or is gone.
-    fn settle(&self, polled: Poll<()>, bell: Arc<Bell>, call: impl Into<Box<Running>>) {
+    fn settle(&self, polled: Poll<()>, bell: Arc<Bell>, call: Box<Running>) {
         if polled.is_pending() {
-            let refused = self.flight.borrow_mut().wait(bell, call.into());
+            let refused = self.flight.borrow_mut().wait(bell, call);
             // Its end may come back here: not under the borrow.
             drop(refused);
         } else {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    engine::{Begun, Interpreter},
+    engine::Begun,
     error::{Error, ErrorKind, Frame, Result},
     fiber,
     value::{Function, Value},
@@ -19,183 +19,180 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
 };
-use tokio::time::{self, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::Span;
-
-/// Gives the call the deadline of its context, unless its chain has an earlier one. One timer
-/// watches over a chain, at the call that set the deadline; what hangs below is cancelled by
-/// dropping.
-fn with_deadline(
-    chain: Chain,
-    inherited: Option<time::Instant>,
-    limit: Option<Duration>,
-) -> (Chain, Option<Pin<Box<Sleep>>>) {
-    let chain = chain.until(limit.and_then(|limit| time::Instant::now().checked_add(limit)));
-    let is_mine = chain.deadline != inherited;
-    (chain, chain.deadline.filter(|_| is_mine).map(|at| Box::pin(sleep_until(at))))
-}
 
 /// Why a call was ended, for tracing.
 const GIVEN_UP: &str = "its caller gave it up";
 
-/// How far the script's part of a call is.
-enum Script {
-    Unbegun(Work),
-    Begun(LocalBoxFuture<'static, Result<Value>>),
-    Over,
+/// How far a call came in its first poll.
+pub(super) enum Began {
+    /// It has ended.
+    Over(Result<Value>),
+    Waits(Box<Running>),
 }
 
-impl Script {
-    /// Lets it begin, if it has not, and go on. The function that it calls is left in `function`.
-    fn poll(
-        &mut self,
-        function: &mut Option<Function>,
-        interpreter: &Rc<dyn Interpreter>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Value>> {
-        if let Self::Unbegun(_) = self {
-            match mem::replace(self, Self::Over) {
-                Self::Unbegun(Work::Load(source)) => {
-                    *self = Self::Begun(interpreter.clone().load(source));
-                }
-                Self::Unbegun(Work::Call(called, args)) => {
-                    let key = function.insert(called).key();
-                    match interpreter.clone().begin(key, args, cx) {
-                        Begun::Ended(result) => return Poll::Ready(result),
-                        Begun::Waits(script) => *self = Self::Begun(script),
-                    }
-                    return Poll::Pending;
-                }
-                other => *self = other,
-            }
-        }
-        let Self::Begun(script) = self else { return Poll::Pending };
-        let polled = script.as_mut().poll(cx);
-        if polled.is_ready() {
-            *self = Self::Over;
-        }
-        polled
-    }
-}
-
-/// A call in flight: the script's future, and how it may end before the script does.
+/// A call that waits: the rest of the script, and how it may end before that does.
 pub(super) struct Running {
-    script: Script,
+    /// `None` once it has ended.
+    script: Option<LocalBoxFuture<'static, Result<Value>>>,
     chain: Chain,
+    /// It watches over the chain, if this call set its deadline; what hangs below is cancelled by
+    /// dropping.
     timer: Option<Pin<Box<Sleep>>>,
     /// It is woken when its caller gives it up.
     is_watched: bool,
-    /// Where the answer goes, unless whoever has the call takes it from there.
-    pub(super) reply: Option<Reply>,
+    /// Where the answer goes.
+    reply: Reply,
     local: Rc<Local>,
     span: Span,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
-    function: Option<Function>,
+    _function: Option<Function>,
     /// Given back when it is gone.
-    pub(super) room: Room,
+    room: Room,
+}
+
+/// Polls a script, inside of its chain and span. A fiber turns panics of its own into errors; this
+/// guards against engines without fibers.
+#[inline]
+fn guarded(
+    chain: Chain,
+    span: &Span,
+    poll: impl FnOnce() -> Poll<Result<Value>>,
+) -> Poll<Result<Value>> {
+    catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(poll))))
+        .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))))
+}
+
+/// Drops the rest of a script: its handlers run here. Returns where it was.
+fn cut(
+    chain: Chain,
+    span: &Span,
+    script: Option<LocalBoxFuture<'static, Result<Value>>>,
+) -> Vec<Frame> {
+    fiber::take_last_trace();
+    let _entered = span.enter();
+    let drop_script = || chain.run(|| drop(script));
+    // An engine that panics while it unwinds must not take the actor down.
+    let _ = catch_unwind(AssertUnwindSafe(drop_script));
+    fiber::take_last_trace()
+}
+
+/// The error of a call whose deadline has passed, where it was.
+fn late(trace: Vec<Frame>) -> Error {
+    let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
+    late.called_from(trace)
 }
 
 impl Running {
-    /// A call that does nothing before it is polled.
-    pub(super) fn new(
+    /// Lets a call begin, and go on until it waits: most calls end before that, and none of them is
+    /// ever a `Running`. It has the deadline of its context, unless its chain has an earlier one, of
+    /// which `inherited` is watched elsewhere.
+    pub(super) fn begin(
         local: &Rc<Local>,
         work: Work,
         chain: Chain,
-        inherited: Option<time::Instant>,
+        inherited: Option<Instant>,
         span: Span,
-    ) -> Self {
-        let address = &local.address;
+        cx: &mut Context<'_>,
+    ) -> Began {
+        let address = &*local.address;
+        if address.shared.why_ended() == ErrorKind::Shutdown {
+            return Began::Over(Err(ended(ErrorKind::Shutdown)));
+        }
+        let limit = address.settings.limits.deadline;
+        let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
+        if chain.deadline.is_some_and(|at| at <= Instant::now()) {
+            // It was queued for so long that it must not begin.
+            return Began::Over(Err(late(Vec::new())));
+        }
+        address.worker.count_call();
         address.gauges.call_begins();
         local.console.call_begins();
-        let (chain, timer) = with_deadline(chain, inherited, address.settings.limits.deadline);
-        let (script, local) = (Script::Unbegun(work), local.clone());
-        let (is_watched, reply, function, room) = (false, None, None, Room::default());
-        Self { script, chain, timer, is_watched, reply, local, span, function, room }
-    }
-
-    /// Has the script begun?
-    fn has_begun(&self) -> bool {
-        !matches!(self.script, Script::Unbegun(_))
-    }
-
-    /// Ends the script's part, if it has not ended: its handlers run here. Returns where it was.
-    fn cut(&mut self) -> Vec<Frame> {
-        let script = match mem::replace(&mut self.script, Script::Over) {
-            Script::Over => return Vec::new(),
-            script => script,
+        let (mut script, mut function) = (None, None);
+        let polled = match work {
+            Work::Call(called, args) => {
+                let key = function.insert(called).key();
+                guarded(chain, &span, || match local.interpreter.clone().begin(key, args, cx) {
+                    Begun::Ended(result) => Poll::Ready(result),
+                    Begun::Waits(rest) => {
+                        script = Some(rest);
+                        Poll::Pending
+                    }
+                })
+            }
+            Work::Load(source) => guarded(chain, &span, || {
+                let load = script.insert(local.interpreter.clone().load(source));
+                load.as_mut().poll(cx)
+            }),
         };
-        fiber::take_last_trace();
-        let _entered = self.span.enter();
-        let drop_script = || self.chain.run(|| drop(script));
-        // An engine that panics while it unwinds must not take the actor down.
-        let _ = catch_unwind(AssertUnwindSafe(drop_script));
-        self.local.console.call_ends();
-        fiber::take_last_trace()
-    }
-
-    /// The same for a call that would have gone on, for the reason that tracing shows.
-    fn kill(&mut self, why: &str) -> Vec<Frame> {
-        if self.has_begun() {
-            self.local.address.worker.count_kill();
-            tracing::debug!(target: "calog", parent: &self.span, why, "call is ended");
+        if let Poll::Ready(result) = polled {
+            if script.is_some() {
+                cut(chain, &span, script);
+            }
+            local.console.call_ends();
+            address.gauges.call_ends();
+            return Began::Over(result);
         }
-        self.cut()
+        let mine = chain.deadline.filter(|_| chain.deadline != inherited);
+        Began::Waits(Box::new(Self {
+            script,
+            chain,
+            timer: mine.map(|at| Box::pin(sleep_until(at))),
+            is_watched: false,
+            reply: Reply::Nobody,
+            local: local.clone(),
+            span,
+            _function: function,
+            room: Room::default(),
+        }))
     }
 
-    /// Ends it because its deadline has passed.
-    fn expire(&mut self) -> Error {
-        let trace = self.kill("its deadline has passed");
-        let late = Error::new(ErrorKind::Timeout, "the call took longer than it may");
-        late.called_from(trace)
+    /// Where the answer goes, and the room that it has until then.
+    pub(super) fn owes(&mut self, reply: Reply, room: Room) {
+        (self.reply, self.room) = (reply, room);
+    }
+
+    /// Ends the script's part, if it has not ended, for the reason that tracing shows. Returns where it
+    /// was.
+    fn kill(&mut self, why: &str) -> Vec<Frame> {
+        let Some(script) = self.script.take() else { return Vec::new() };
+        self.local.address.worker.count_kill();
+        tracing::debug!(target: "calog", parent: &self.span, why, "call is ended");
+        let trace = cut(self.chain, &self.span, Some(script));
+        self.local.console.call_ends();
+        trace
     }
 
     fn answer(&mut self, result: Result<Value>) {
-        match (self.reply.take(), result) {
-            (Some(Reply::To(reply)), result) => reply.send(result),
-            (Some(Reply::Nobody), Err(error)) => self.local.address.failed(error),
-            _ => {}
-        }
+        mem::replace(&mut self.reply, Reply::Nobody).answer(&self.local.address, result);
     }
 
     /// Lets the script go on, until it ends or waits.
     #[inline]
-    pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value>> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value>> {
         if self.local.address.shared.why_ended() == ErrorKind::Shutdown {
             // What a script would do after the end of its callees must not happen.
             self.kill("the broker is shutting down");
             return Poll::Ready(Err(ended(ErrorKind::Shutdown)));
         }
-        let expired = |at: time::Instant| at <= time::Instant::now();
-        if !self.has_begun() {
-            if self.chain.deadline.is_some_and(expired) {
-                // It was queued for so long that it must not begin.
-                return Poll::Ready(Err(self.expire()));
-            }
-            self.local.address.worker.count_call();
+        let Some(script) = &mut self.script else { return Poll::Pending };
+        let polled = guarded(self.chain, &self.span, || script.as_mut().poll(cx));
+        if polled.is_ready() {
+            // It may have panicked.
+            cut(self.chain, &self.span, self.script.take());
+            self.local.console.call_ends();
         }
-        let Self { script, function, local, span, chain, .. } = self;
-        // A fiber turns panics of its own into errors; this guards against engines without fibers.
-        let poll = || script.poll(function, &local.interpreter, cx);
-        let poll = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(poll))))
-            .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))));
-        if let Script::Over = script {
-            local.console.call_ends();
-        } else if poll.is_ready() {
-            // It has panicked.
-            self.cut();
-        }
-        poll
+        polled
     }
 
     /// Lets it go on, until it has been answered or waits.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(Reply::To(reply)) = &self.reply
+        if let Reply::To(reply) = &self.reply
             && reply.is_closed()
         {
-            // Also before it has begun: what was given up in the queue must have no effect.
             self.kill(GIVEN_UP);
             return Poll::Ready(());
         }
@@ -213,7 +210,7 @@ impl Running {
     #[inline]
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_watched
-            && let Some(Reply::To(reply)) = &mut self.reply
+            && let Reply::To(reply) = &mut self.reply
         {
             // Once is enough: the waker stays the same.
             self.is_watched = true;
@@ -225,7 +222,7 @@ impl Running {
         if let Some(timer) = &mut self.timer
             && timer.as_mut().poll(cx).is_ready()
         {
-            let late = self.expire();
+            let late = late(self.kill("its deadline has passed"));
             self.answer(Err(late));
             return Poll::Ready(());
         }
@@ -236,7 +233,7 @@ impl Running {
 impl Drop for Running {
     /// Cut off by the end of the context: the answer says so. After a normal end it does nothing.
     fn drop(&mut self) {
-        if !matches!(self.script, Script::Over) {
+        if self.script.is_some() {
             self.kill("its context ends");
             self.answer(Err(ended(self.local.address.shared.why_ended())));
         }
