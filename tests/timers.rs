@@ -6,13 +6,13 @@
 
 mod js_support;
 
-use calog::{Broker, Builder, Caller, Context, ErrorKind, Limits, Serde};
+use calog::{Broker, Builder, Caller, Context, ErrorKind, Limits, Serde, Value};
 use js_support::{Log, at_rest, builder, inline, kind, within};
 use std::{
     process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 /// What a context may hold open unless it is told otherwise.
 const RESOURCES: usize = 10_000;
@@ -752,6 +752,47 @@ async fn clocks_tell_the_time_in_every_language() {
     })
     .await;
     assert!(SystemTime::now() > UNIX_EPOCH);
+}
+
+// A context that is called as often as it can answer has timers all the same: calls and tasks take
+// turns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_calls_does_not_hold_timers_up() {
+    const BEATS: usize = 50;
+    const CALLERS: usize = 64;
+    let scripts = Scripts {
+        lua: "timer.every(1, function() beat() end)
+              expose('work', function() local n = 0 for i = 1, 5000 do n = n + i end return n end)",
+        js: "timer.every(1, () => beat());
+             expose('work', () => { let n = 0; for (let i = 0; i < 2000; i++) n += i; return n; })",
+        basic: "timer.every(1, lambda () (beat()))
+                def work()
+                  for i = 1 to 500
+                    n = n + i
+                  next
+                enddef
+                expose(\"work\", work)",
+    };
+    for (language, source) in scripts.all() {
+        let (sender, mut beats) = watch::channel(0);
+        let beat = move || sender.send_modify(|beats| *beats += 1);
+        let limits = Limits::default().slice(Duration::from_micros(100));
+        let builder = Broker::builder().workers(1).limits(limits).native("beat", beat);
+        let broker = builder.build().unwrap();
+        let context = open(&broker, language, source).await;
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let (context, beats) = (context.clone(), beats.clone());
+            callers.spawn(async move {
+                while *beats.borrow() < BEATS {
+                    context.call::<Value>("work", ()).await.unwrap();
+                }
+            });
+        }
+        within(beats.wait_for(|beats| *beats >= BEATS)).await.unwrap();
+        within(callers.join_all()).await;
+        drop(broker);
+    }
 }
 
 /// What `calog run` makes of a script: its exit code and its output.

@@ -11,6 +11,7 @@ use super::{
 use crate::{engine::Interpreter, error::Result, fiber, value::Value};
 use std::{
     future::{Future, poll_fn},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
@@ -29,7 +30,7 @@ pub(crate) fn run(
     let local = Local::enter(&ending.0, interpreter, background, console);
     // Not its owner: when the actor is dropped, the interpreter goes with it.
     let here = Rc::downgrade(&local);
-    let mut context = Some(Actor { local, ending });
+    let mut context = Some(Actor { local, tasks_first: false, ending });
     poll_fn(move |cx| {
         // Not held over the poll, whose last act may be the end of the context.
         let begun = here.upgrade().map(|local| local.begin_turn());
@@ -53,6 +54,8 @@ pub(crate) fn run(
 /// interpreter, and only then is the end announced.
 struct Actor {
     local: Rc<Local>,
+    /// The calls took all of the last turn.
+    tasks_first: bool,
     ending: Ending,
 }
 
@@ -67,6 +70,10 @@ impl Drop for Actor {
 impl Actor {
     /// One turn. Ready: the context is to end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let tasks_first = mem::take(&mut self.tasks_first);
+        if tasks_first {
+            self.local.background.poll(cx);
+        }
         while let Some(message) = self.local.next(cx) {
             match message {
                 Message::Control(control) => {
@@ -84,7 +91,9 @@ impl Actor {
         }
         // Here a turn ends, unless the slice does.
         self.local.publish();
-        self.local.background.poll(cx)
+        let had_their_share = self.local.background.poll(cx) || tasks_first;
+        self.tasks_first = !had_their_share;
+        Poll::Pending
     }
 
     /// `false`: the context is to end.

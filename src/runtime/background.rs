@@ -80,28 +80,30 @@ impl Background {
         }
     }
 
-    /// Polls all that can go on. It never ends.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Polls all that can go on. `false`: the turn was over before one of them could.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> bool {
         match &mut *self.waker.borrow_mut() {
             Some(waker) if waker.will_wake(cx.waker()) => {}
             waker => *waker = Some(cx.waker().clone()),
         }
         if self.count.get() == 0 {
-            return Poll::Pending;
+            return true;
         }
+        let mut was_polled = false;
         loop {
             if fiber::turn_is_over() {
                 // Tasks and calls together get one slice.
                 let _ = pin!(fiber::pass()).poll(cx);
-                return Poll::Pending;
+                return was_polled;
             }
             let begun = self.begun.take();
             let mut running = self.running.borrow_mut();
             running.extend(begun);
+            was_polled = true;
             match running.poll_next_unpin(cx) {
                 Poll::Ready(Some(())) => self.count.set(self.count.get().saturating_sub(1)),
                 Poll::Ready(None) | Poll::Pending if self.begun.borrow().is_empty() => {
-                    return Poll::Pending;
+                    return true;
                 }
                 Poll::Ready(None) | Poll::Pending => {}
             }
