@@ -3,9 +3,8 @@
 use crate::{
     error::Result,
     fiber,
-    id::ContextId,
     limits::Fidelity,
-    runtime::{Address, Answer, Began, Wish, Work},
+    runtime::{Answer, Began, Called, Wish, Work},
     value::{FromValue, Function, IntoArgs, Value, converted},
 };
 use futures::future::BoxFuture;
@@ -15,10 +14,10 @@ use std::{
     marker::PhantomData,
     mem,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::task::coop;
 
 /// A call into a script: a future of its result. Nothing happens before it is polled.
 ///
@@ -62,7 +61,7 @@ enum State {
         answer: Answer,
         has_bools: bool,
     },
-    /// It has ended at once.
+    /// It has ended at once, and lets others run.
     Over {
         result: Result<Value>,
         has_bools: bool,
@@ -77,27 +76,21 @@ enum State {
 
 /// A call that was not polled yet.
 struct New {
-    to: Result<(Arc<Address>, Work)>,
+    to: Result<(Called, Work)>,
     wish: Wish,
     patient: bool,
 }
 
 impl<R: FromValue> Call<R> {
-    pub(super) fn new(to: Result<(Arc<Address>, Work)>) -> Self {
+    pub(super) fn new(to: Result<(Called, Work)>) -> Self {
         let new = New { to, wish: Wish::default(), patient: true };
         Self { state: State::New(new), cancel: None, result: PhantomData }
     }
 
-    /// A call of `function`, whose owner `find` looks up.
-    pub(super) fn function(
-        function: Result<Function>,
-        args: impl IntoArgs,
-        find: impl FnOnce(ContextId) -> Option<Arc<Address>>,
-    ) -> Self {
+    pub(super) fn function(function: Result<Function>, args: impl IntoArgs) -> Self {
         Self::new(function.and_then(|function| {
-            let closed = || crate::runtime::ended(crate::ErrorKind::Dead);
-            let owner = find(function.context()).ok_or_else(closed)?;
-            Ok((owner, Work::Call(function, args.into_args()?)))
+            let args = args.into_args()?;
+            Ok((Called::Owner(function.clone()), Work::Call(function, args)))
         }))
     }
 
@@ -174,13 +167,19 @@ impl<R: FromValue> Future for Call<R> {
             let State::New(new) = mem::replace(&mut this.state, State::Done) else {
                 return Poll::Pending;
             };
-            let (address, work) = match new.to {
+            let (called, work) = match new.to {
                 Ok(to) => to,
                 Err(error) => return Poll::Ready(Err(error)),
             };
-            let has_bools = address.caller().has_bools;
-            this.state = match address.begin(work, new.wish, new.patient) {
-                Began::Over(result) => State::Over { result, has_bools },
+            let has_bools = called.has_bools();
+            this.state = match called.begin(work, new.wish, new.patient) {
+                Began::Over(result) => {
+                    // It never waited: many such calls must let others run too.
+                    if pin!(coop::consume_budget()).poll(cx).is_ready() {
+                        return Poll::Ready(convert(result, has_bools));
+                    }
+                    State::Over { result, has_bools }
+                }
                 Began::Sent(answer) => State::Sent { answer, has_bools },
                 Began::Waits(call) => State::Waits { call, has_bools },
             };
@@ -189,8 +188,7 @@ impl<R: FromValue> Future for Call<R> {
             State::Sent { answer, has_bools } => (Pin::new(answer).poll(cx), *has_bools),
             State::Waits { call, has_bools } => (call.as_mut().poll(cx), *has_bools),
             State::Over { result, has_bools } => {
-                // It never waited: many such calls must let others run too.
-                let polled = pin!(tokio::task::coop::consume_budget()).poll(cx);
+                let polled = pin!(coop::consume_budget()).poll(cx);
                 let result = polled.map(|()| mem::replace(result, Ok(Value::Nil)));
                 (result, *has_bools)
             }

@@ -5,7 +5,7 @@ use crate::{
     engine::Source,
     error::{ErrorKind, Result},
     id::ContextId,
-    runtime::{Address, Usage, Work, ended},
+    runtime::{Address, Called, Usage, Work, ended},
     value::{FromValue, Function, IntoArgs},
 };
 use std::{fmt, sync::Arc};
@@ -61,7 +61,7 @@ impl Context {
     /// # }
     /// ```
     pub fn call<R: FromValue>(&self, name: &str, args: impl IntoArgs) -> Call<R> {
-        Call::function(self.0.export(name), args, |id| self.0.owner(id))
+        Call::function(self.0.export(name), args)
     }
 
     /// The same without waiting for room: a context that has its fill of calls
@@ -97,11 +97,11 @@ impl Context {
     pub fn eval_as<R: FromValue>(&self, name: &str, source: &str) -> Call<R> {
         let (name, text) = (name.into(), source.into());
         let source = Source { name, text, folder: None, wants_result: true };
-        Call::new(Ok((self.0.clone(), Work::Load(source))))
+        self.load(source)
     }
 
-    pub(super) fn load(&self, source: Source) -> Call<crate::Value> {
-        Call::new(Ok((self.0.clone(), Work::Load(source))))
+    pub(super) fn load<R: FromValue>(&self, source: Source) -> Call<R> {
+        Call::new(Ok((Called::Context(self.0.clone()), Work::Load(Box::new(source)))))
     }
 
     /// Calls an exported function without waiting for its end. If it fails, the broker's error

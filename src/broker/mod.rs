@@ -101,8 +101,7 @@ impl Broker {
                 Err(Error::new(ErrorKind::NotFound, message))
             }
         };
-        let owner = |id| self.0.shared.directory.context(id);
-        Call::function(function, args, owner)
+        Call::function(function, args)
     }
 
     /// The data that a script or the host has published as `name`, or a handle if it is a script's

@@ -135,7 +135,7 @@ impl Open {
         if let Some(source) = source {
             // Also when this future is dropped: nobody would know the context.
             let unfinished = CloseOnDrop(Some(context.clone()));
-            if let Err(error) = context.load(source).await {
+            if let Err(error) = context.load::<crate::Value>(source).await {
                 context.0.give_up().await;
                 return Err(error);
             }

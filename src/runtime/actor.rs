@@ -8,7 +8,12 @@ use super::{
     mailbox::{Control, Message, Reply, Request, ended},
     stats::Usage,
 };
-use crate::{engine::Interpreter, error::Result, fiber, value::Value};
+use crate::{
+    engine::Interpreter,
+    error::Result,
+    fiber,
+    value::{Function, Value},
+};
 use std::{
     future::{Future, poll_fn},
     mem,
@@ -131,14 +136,19 @@ impl Drop for Ending {
 
 /// Answers a call that comes too late.
 pub(super) fn refuse(address: &Address, request: Request) {
-    request.reply.answer(address, Err(ended(address.shared.why_ended())));
+    request.reply.answer(address, Err(ended(address.shared.why_ended())), None);
 }
 
 impl Reply {
-    /// Sends the result to whoever waits for it.
-    pub(super) fn answer(self, address: &Address, result: Result<Value>) {
+    /// Sends the result to whoever waits for it, and the function that was called with it.
+    pub(super) fn answer(
+        self,
+        address: &Address,
+        result: Result<Value>,
+        function: Option<Function>,
+    ) {
         match (self, result) {
-            (Self::To(reply), result) => reply.send(result),
+            (Self::To(reply), result) => reply.send(result, function),
             (Self::Nobody, Err(error)) => address.failed(error),
             (Self::Nobody, Ok(_)) => {}
         }

@@ -5,7 +5,7 @@ use super::{
     answer::Answer,
     background::counted,
     local::{Came, Local},
-    mailbox::{Control, Held, Mailbox, Reply, Request, Work},
+    mailbox::{Control, Held, Mailbox, Reply, Request, Work, ended},
     recent,
     reply::Receiver,
     room::Room,
@@ -65,6 +65,120 @@ impl Wish {
     }
 }
 
+/// The context that a call goes to, while it takes.
+pub(crate) enum Called {
+    Context(Arc<Address>),
+    /// It is reached through its function: the call counts that one anyway, and a count that threads
+    /// share costs more than the way.
+    Owner(Function),
+}
+
+impl Called {
+    /// # Errors
+    /// `dead` if it is none of a broker.
+    pub(super) fn address(&self) -> Result<&Address> {
+        match self {
+            Self::Context(address) => Ok(address),
+            Self::Owner(function) => {
+                let address = function.owner().downcast_ref();
+                address.ok_or_else(|| ended(ErrorKind::Dead))
+            }
+        }
+    }
+
+    /// Does its language have booleans?
+    pub(crate) fn has_bools(&self) -> bool {
+        match self {
+            Self::Context(address) => address.caller.has_bools,
+            Self::Owner(function) => function.has_bools(),
+        }
+    }
+
+    /// Begins a call that somebody waits for. From a script or a native it continues their chain and
+    /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
+    /// refused.
+    pub(crate) fn begin(self, work: Work, wish: Wish, patient: bool) -> Began {
+        let address = match self.address() {
+            Ok(address) => address,
+            Err(error) => return Began::Over(Err(error)),
+        };
+        if address.worker.is_stuck() {
+            return Began::Over(Err(unresponsive()));
+        }
+        let Some(current) = Chain::current() else {
+            let root = Chain { depth: wish.is_callback.into(), ..address.shared.root() };
+            return self.begin_root(work, wish.on(root), patient);
+        };
+        match current.deeper(address.shared.limits.depth) {
+            Ok(chain) => {
+                let (chain, inherited) = (wish.on(chain), current.deadline);
+                let (request, answer) = address.request(work, chain, inherited);
+                match address.mailbox.request(request) {
+                    Ok(()) => Began::Sent(Answer::new(self, answer, chain, inherited)),
+                    Err(error) => Began::Over(Err(error)),
+                }
+            }
+            Err(error) => Began::Over(Err(error)),
+        }
+    }
+
+    /// The same, as a future that begins it.
+    async fn call(self, work: Work, wish: Wish, patient: bool) -> Result<Value> {
+        match self.begin(work, wish, patient) {
+            Began::Over(result) => result,
+            Began::Sent(answer) => answer.await,
+            Began::Waits(call) => call.await,
+        }
+    }
+
+    /// Begins a call from the host, which needs no message if the context is on the same thread and
+    /// rests.
+    fn begin_root(self, work: Work, chain: Chain, patient: bool) -> Began {
+        let address = match self.address() {
+            Ok(address) => address,
+            Err(error) => return Began::Over(Err(error)),
+        };
+        // On a fiber, the host is a script's native that has left its chain.
+        let local = if fiber::is_on() { None } else { Local::resting(address) };
+        if let Some(local) = local
+            && !fiber::turn_is_over()
+            && let Some(room) = address.room_at_once(work.bytes())
+        {
+            let (span, slice) = (address.span(&work, chain), address.shared.limits.slice);
+            let is_load = matches!(work, Work::Load(_));
+            let run = || local.run(work, chain, None, Some(room), span);
+            return match fiber::in_any_turn(slice, run) {
+                Came::ToItsEnd(result) => {
+                    address.mailbox.give_back(room);
+                    if is_load {
+                        local.publish();
+                    } else {
+                        local.publish_at_times();
+                    }
+                    Began::Over(result)
+                }
+                Came::ToAWait(answer) => {
+                    local.publish();
+                    Began::Sent(Answer::new(self, answer, chain, None))
+                }
+            };
+        }
+        let (request, answer) = address.request(work, chain, None);
+        match address.mailbox.request_room(request) {
+            Ok(()) => Began::Sent(Answer::new(self, answer, chain, None)),
+            Err(refused) if patient && refused.0.kind() == ErrorKind::Busy => {
+                Began::Waits(Box::pin(async move {
+                    let (request, address) = (refused.1, self.address()?);
+                    let room = address.room(chain.deadline, request.work.bytes()).await?.take();
+                    address.mailbox.request(Request { room, ..request })?;
+                    Answer::new(self, answer, chain, None).await
+                }))
+            }
+            Err(refused) => Began::Over(Err(refused.0)),
+        }
+    }
+}
+
 /// How far a call is that was begun.
 pub(crate) enum Began {
     /// It has ended.
@@ -78,14 +192,15 @@ pub(crate) enum Began {
 /// A context as others reach it, from any thread.
 ///
 /// In this order in memory: what every call needs comes first and together, so that a call of one
-/// context among thousands waits for fewer lines of the cache.
+/// context among thousands waits for fewer lines of the cache. What calls only read is not on a line
+/// with what they change.
 #[repr(C)]
 pub(crate) struct Address {
     pub(crate) worker: Arc<Worker>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) settings: Settings,
     pub(crate) mailbox: Mailbox,
     pub(crate) gauges: Gauges,
-    pub(crate) settings: Settings,
     caller: Caller,
     /// Turns true when the context has ended: its interpreter is gone and all is answered.
     pub(crate) ended: watch::Sender<bool>,
@@ -136,75 +251,6 @@ impl Address {
         &self.settings.name
     }
 
-    /// Begins a call that somebody waits for. From a script or a native it continues their chain and
-    /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
-    /// refused.
-    pub(crate) fn begin(self: Arc<Self>, work: Work, wish: Wish, patient: bool) -> Began {
-        if self.worker.is_stuck() {
-            return Began::Over(Err(unresponsive()));
-        }
-        let Some(current) = Chain::current() else {
-            let root = Chain { depth: wish.is_callback.into(), ..self.shared.root() };
-            return self.begin_root(work, wish.on(root), patient);
-        };
-        match current.deeper(self.shared.limits.depth) {
-            Ok(chain) => self.send(work, wish.on(chain), current.deadline),
-            Err(error) => Began::Over(Err(error)),
-        }
-    }
-
-    /// The same, as a future that begins it.
-    async fn call(self: Arc<Self>, work: Work, wish: Wish, patient: bool) -> Result<Value> {
-        match self.begin(work, wish, patient) {
-            Began::Over(result) => result,
-            Began::Sent(answer) => answer.await,
-            Began::Waits(call) => call.await,
-        }
-    }
-
-    /// Begins a call from the host, which needs no message if the context is on the same thread and
-    /// rests.
-    fn begin_root(self: Arc<Self>, work: Work, chain: Chain, patient: bool) -> Began {
-        // On a fiber, the host is a script's native that has left its chain.
-        let local = if fiber::is_on() { None } else { Local::resting(&self) };
-        if let Some(local) = local
-            && !fiber::turn_is_over()
-            && let Some(room) = self.room_at_once(work.bytes())
-        {
-            let (span, slice) = (self.span(&work, chain), self.shared.limits.slice);
-            let is_load = matches!(work, Work::Load(_));
-            let run = || local.run(work, chain, None, Some(room), span);
-            return match fiber::in_any_turn(slice, run) {
-                Came::ToItsEnd(result) => {
-                    self.mailbox.give_back(room);
-                    if is_load {
-                        local.publish();
-                    } else {
-                        local.publish_at_times();
-                    }
-                    Began::Over(result)
-                }
-                Came::ToAWait(answer) => {
-                    local.publish();
-                    Began::Sent(Answer::new(self, answer, chain, None))
-                }
-            };
-        }
-        let (request, answer) = self.request(work, chain, None);
-        match self.mailbox.request_room(request) {
-            Ok(()) => Began::Sent(Answer::new(self, answer, chain, None)),
-            Err(refused) if patient && refused.0.kind() == ErrorKind::Busy => {
-                Began::Waits(Box::pin(async move {
-                    let request = refused.1;
-                    let room = self.room(chain.deadline, request.work.bytes()).await?.take();
-                    self.mailbox.request(Request { room, ..request })?;
-                    Answer::new(self, answer, chain, None).await
-                }))
-            }
-            Err(refused) => Began::Over(Err(refused.0)),
-        }
-    }
-
     /// Room for a call that is likely to end at once: one that brings little along takes none before
     /// it waits.
     fn room_at_once(&self, bytes: usize) -> Option<Room> {
@@ -227,15 +273,6 @@ impl Address {
         self.worker.wait(None, room).await.map_err(|_| unresponsive())?
     }
 
-    /// Puts a call into the mailbox.
-    fn send(self: Arc<Self>, work: Work, chain: Chain, inherited: Option<Instant>) -> Began {
-        let (request, answer) = self.request(work, chain, inherited);
-        match self.mailbox.request(request) {
-            Ok(()) => Began::Sent(Answer::new(self, answer, chain, inherited)),
-            Err(error) => Began::Over(Err(error)),
-        }
-    }
-
     /// A call that somebody waits for and that has no room yet, and where the answer comes.
     fn request(&self, work: Work, chain: Chain, inherited: Option<Instant>) -> (Request, Receiver) {
         let (span, room) = (self.span(&work, chain), Room::default());
@@ -246,15 +283,12 @@ impl Address {
 
     /// What tracing shows of a call: it is there from the sending to the answer, and whatever the
     /// caller was in is its parent.
-    fn span(&self, work: &Work, chain: Chain) -> Span {
-        if tracing::level_enabled!(tracing::Level::DEBUG) {
-            return self.new_span(work, chain);
-        }
-        Span::none()
+    fn span(&self, work: &Work, chain: Chain) -> Option<Box<Span>> {
+        tracing::level_enabled!(tracing::Level::DEBUG).then(|| self.new_span(work, chain))
     }
 
     #[cold]
-    fn new_span(&self, work: &Work, chain: Chain) -> Span {
+    fn new_span(&self, work: &Work, chain: Chain) -> Box<Span> {
         let span = tracing::debug_span!(
             target: "calog",
             "call",
@@ -273,7 +307,7 @@ impl Address {
                 }
             };
         }
-        span
+        Box::new(span)
     }
 
     /// Sends a call that nobody waits for.
@@ -351,7 +385,7 @@ impl Address {
             // nobody has the name.
             None if self.mailbox.is_closed() => Err(self.mailbox.why_closed()),
             None if self.shared.why_ended() == ErrorKind::Shutdown => {
-                Err(super::mailbox::ended(ErrorKind::Shutdown))
+                Err(ended(ErrorKind::Shutdown))
             }
             None => {
                 let context = self.name();
@@ -394,23 +428,20 @@ impl Owner for Address {
         self.mailbox.is_closed()
     }
 
-    fn call(
-        self: Arc<Self>,
-        function: Function,
-        args: Vec<Value>,
-    ) -> BoxFuture<'static, Result<Value>> {
+    fn call(&self, function: Function, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
         let wish = Wish { is_callback: true, ..Wish::default() };
-        Box::pin(self.call(Work::Call(function, args), wish, true))
+        let called = Called::Owner(function.clone());
+        Box::pin(called.call(Work::Call(function, args), wish, true))
     }
 
     fn call_at_once(
-        self: Arc<Self>,
-        function: Function,
+        &self,
+        function: &Function,
         args: Vec<Value>,
     ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
         // What is being ended begins nothing that may wait.
         let Some(caller) = Chain::current().filter(|_| !fiber::dying()) else {
-            return Err(Owner::call(self, function, args));
+            return Err(Owner::call(self, function.clone(), args));
         };
         let inherited = caller.deadline;
         let chain = match caller.deeper(self.shared.limits.depth) {
@@ -418,13 +449,13 @@ impl Owner for Address {
             Ok(chain) => chain,
             Err(error) => return Ok(Err(error)),
         };
-        let work = Work::Call(function, args);
+        let work = Work::Call(function.clone(), args);
         // Where the turn is over, timers and sockets have theirs before the caller goes on, as if it
         // had been preempted: a mere answer would not see to that.
         let turn_is_over = fiber::turn_is_over();
         // An engine without fibers runs its calls on the stack of whoever polls them.
         let may_run = !turn_is_over && fiber::has_room();
-        let local = if may_run { Local::resting(&self) } else { None };
+        let local = if may_run { Local::resting(self) } else { None };
         let answer = match local {
             Some(local) => {
                 let span = self.span(&work, chain);
@@ -451,7 +482,8 @@ impl Owner for Address {
                 answer
             }
         };
-        let answer = Answer::new(self, answer, chain, inherited);
+        let called = Called::Owner(function.clone());
+        let answer = Answer::new(called, answer, chain, inherited);
         if !turn_is_over {
             return Err(Box::pin(answer));
         }

@@ -24,6 +24,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     pin::pin,
+    ptr,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -111,7 +112,7 @@ impl Local {
 
     /// The context at `address`, if it lives on this thread and a call may run there at once: it
     /// rests, and nobody came before.
-    pub(super) fn resting(address: &Arc<Address>) -> Option<Rc<Self>> {
+    pub(super) fn resting(address: &Address) -> Option<Rc<Self>> {
         let find = |locals: &RefCell<HashMap<_, Rc<Self>, _>>| {
             locals.borrow().get(&key(address)).filter(|local| local.rests()).cloned()
         };
@@ -130,7 +131,7 @@ impl Local {
         chain: Chain,
         inherited: Option<Instant>,
         room: Option<Room>,
-        span: Span,
+        span: Option<Box<Span>>,
     ) -> Came {
         let bell = self.bell();
         self.busy.set(true);
@@ -139,7 +140,7 @@ impl Local {
             Running::begin(self, work, chain, inherited, span, &mut Context::from_waker(&waker))
         };
         let came = match began {
-            Began::Over(result) => {
+            Began::Over(result, _) => {
                 self.flight.borrow_mut().give_back(bell);
                 Came::ToItsEnd(result)
             }
@@ -170,8 +171,8 @@ impl Local {
         let bell = self.bell();
         let begin = |cx: &mut Context<'_>| Running::begin(self, work, chain, inherited, span, cx);
         match bell.poll(begin) {
-            (Began::Over(result), _) => {
-                reply.answer(&self.address, result);
+            (Began::Over(result, function), _) => {
+                reply.answer(&self.address, result, function);
                 self.give_back(room);
                 self.flight.borrow_mut().give_back(bell);
             }
@@ -292,6 +293,6 @@ impl Local {
     }
 }
 
-fn key(address: &Arc<Address>) -> usize {
-    Arc::as_ptr(address).addr()
+fn key(address: &Address) -> usize {
+    ptr::from_ref(address).addr()
 }

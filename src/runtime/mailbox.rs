@@ -43,7 +43,7 @@ pub(crate) enum Control {
 /// What a call runs.
 pub(crate) enum Work {
     /// The top level of a script.
-    Load(Source),
+    Load(Box<Source>),
     /// A function of the interpreter. The handle is held until the call is answered.
     Call(Function, Vec<Value>),
 }
@@ -85,8 +85,8 @@ pub(crate) struct Request {
     pub(crate) reply: Reply,
     /// What a call from the host takes; one from a context needs none.
     pub(crate) room: Room,
-    /// What tracing shows of the call, below whatever its caller was in.
-    pub(crate) span: Span,
+    /// What tracing shows of the call, below whatever its caller was in, if anybody traces.
+    pub(crate) span: Option<Box<Span>>,
 }
 
 /// What the actor is to do.

@@ -8,7 +8,7 @@ use super::waiting::{GaveUp, Waiting};
 use crate::{
     error::Result,
     sync::{AtomicBool, Mutex, MutexGuard, SPARE_SLOTS},
-    value::Value,
+    value::{Function, Value, give_back, kept},
 };
 use std::{
     cell::RefCell,
@@ -33,6 +33,9 @@ struct List {
 }
 
 /// What is told by flags changes only under the lock, and is told also to those who have not taken it.
+///
+/// In this order in memory: what both sides of a call write is together.
+#[repr(C)]
 struct Slot {
     /// There is an answer, or there never will be one.
     is_over: AtomicBool,
@@ -45,12 +48,17 @@ struct Slot {
 }
 
 #[derive(Default)]
+#[repr(C)]
 struct State {
-    answer: Option<Result<Value>>,
-    /// The caller has heard from the watchdog: its time has passed.
-    is_late: bool,
     /// The caller's, while it waits.
     caller: Option<Waker>,
+    answer: Option<Result<Value>>,
+    /// What was called: whoever holds the other handle drops this one too, where the count is at hand.
+    function: Option<Function>,
+    /// A list of arguments in return for that of the call, so that the caller needs no new one.
+    list: Option<Vec<Value>>,
+    /// The caller has heard from the watchdog: its time has passed.
+    is_late: bool,
     /// The callee's, to hear that the call is given up.
     callee: Option<Waker>,
     /// The worker that the caller waits for, if it is watched, and until when.
@@ -133,16 +141,18 @@ impl Slot {
     }
 
     /// The callee is done.
-    fn end(&self, mut answer: Option<Result<Value>>) {
+    fn end(&self, mut answer: Option<Result<Value>>, mut function: Option<Function>) {
         let mut state = self.lock();
         if !self.is_given_up.load(Relaxed) {
             mem::swap(&mut state.answer, &mut answer);
+            mem::swap(&mut state.function, &mut function);
+            state.list = kept();
         }
         self.is_over.store(true, Release);
         let (caller, callee) = (state.caller.take(), state.callee.take());
         // Wakers and values are others' code: their drop must not find the lock taken.
         drop(state);
-        drop((answer, callee));
+        drop((answer, function, callee));
         if let Some(caller) = caller {
             caller.wake();
         }
@@ -163,9 +173,10 @@ impl Drop for Slot {
 pub(crate) struct Sender(Option<Arc<Slot>>);
 
 impl Sender {
-    pub(crate) fn send(mut self, answer: Result<Value>) {
+    /// Answers the call of `function`.
+    pub(crate) fn send(mut self, answer: Result<Value>, function: Option<Function>) {
         if let Some(slot) = self.0.take() {
-            slot.end(Some(answer));
+            slot.end(Some(answer), function);
         }
     }
 
@@ -191,7 +202,7 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
-            slot.end(None);
+            slot.end(None, None);
         }
     }
 }
@@ -220,8 +231,13 @@ impl Receiver {
         let Some(slot) = &self.0 else { return Poll::Ready(Ok(None)) };
         let mut state = slot.lock();
         if slot.is_over.load(Relaxed) {
-            let answer = state.answer.take();
+            let (answer, function) = (state.answer.take(), state.function.take());
+            let list = state.list.take();
             slot.clear(state);
+            drop(function);
+            if let Some(list) = list {
+                give_back(list);
+            }
             if let Some(slot) = self.0.take() {
                 put_back(slot);
             }
@@ -250,8 +266,8 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         let Some(slot) = self.0.take() else { return };
         let mut state = slot.lock();
-        let (answer, caller, callee) =
-            (state.answer.take(), state.caller.take(), state.callee.take());
+        let (caller, callee) = (state.caller.take(), state.callee.take());
+        let unwanted = (state.answer.take(), state.function.take());
         let is_over = slot.is_over.load(Relaxed);
         if is_over {
             slot.clear(state);
@@ -259,7 +275,7 @@ impl Drop for Receiver {
             slot.is_given_up.store(true, Release);
             drop(state);
         }
-        drop((answer, caller));
+        drop((unwanted, caller));
         if let Some(callee) = callee {
             callee.wake();
         }

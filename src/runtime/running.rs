@@ -28,8 +28,8 @@ const GIVEN_UP: &str = "its caller gave it up";
 
 /// How far a call came in its first poll.
 pub(super) enum Began {
-    /// It has ended.
-    Over(Result<Value>),
+    /// It has ended. What was called goes where the answer goes.
+    Over(Result<Value>, Option<Function>),
     Waits(Box<Running>),
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Running {
     /// Where the answer goes.
     reply: Reply,
     local: Rc<Local>,
-    span: Span,
+    span: Option<Box<Span>>,
     /// Held until the answer, so that the function outlives its last handle elsewhere.
-    _function: Option<Function>,
+    function: Option<Function>,
     /// Given back when it is gone.
     room: Room,
 }
@@ -58,21 +58,25 @@ pub(super) struct Running {
 #[inline]
 fn guarded(
     chain: Chain,
-    span: &Span,
+    span: &Option<Box<Span>>,
     poll: impl FnOnce() -> Poll<Result<Value>>,
 ) -> Poll<Result<Value>> {
-    catch_unwind(AssertUnwindSafe(|| span.in_scope(|| chain.run(poll))))
+    let poll = || match span {
+        Some(span) => span.in_scope(|| chain.run(poll)),
+        None => chain.run(poll),
+    };
+    catch_unwind(AssertUnwindSafe(poll))
         .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))))
 }
 
 /// Drops the rest of a script: its handlers run here. Returns where it was.
 fn cut(
     chain: Chain,
-    span: &Span,
+    span: &Option<Box<Span>>,
     script: Option<LocalBoxFuture<'static, Result<Value>>>,
 ) -> Vec<Frame> {
     fiber::take_last_trace();
-    let _entered = span.enter();
+    let _entered = span.as_ref().map(|span| span.enter());
     let drop_script = || chain.run(|| drop(script));
     // An engine that panics while it unwinds must not take the actor down.
     let _ = catch_unwind(AssertUnwindSafe(drop_script));
@@ -94,18 +98,18 @@ impl Running {
         work: Work,
         chain: Chain,
         inherited: Option<Instant>,
-        span: Span,
+        span: Option<Box<Span>>,
         cx: &mut Context<'_>,
     ) -> Began {
         let address = &*local.address;
         if address.shared.why_ended() == ErrorKind::Shutdown {
-            return Began::Over(Err(ended(ErrorKind::Shutdown)));
+            return Began::Over(Err(ended(ErrorKind::Shutdown)), None);
         }
         let limit = address.settings.limits.deadline;
         let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
         if chain.deadline.is_some_and(|at| at <= Instant::now()) {
             // It was queued for so long that it must not begin.
-            return Began::Over(Err(late(Vec::new())));
+            return Began::Over(Err(late(Vec::new())), None);
         }
         address.worker.count_call();
         address.gauges.call_begins();
@@ -123,7 +127,7 @@ impl Running {
                 })
             }
             Work::Load(source) => guarded(chain, &span, || {
-                let load = script.insert(local.interpreter.clone().load(source));
+                let load = script.insert(local.interpreter.clone().load(*source));
                 load.as_mut().poll(cx)
             }),
         };
@@ -133,7 +137,7 @@ impl Running {
             }
             local.console.call_ends();
             address.gauges.call_ends();
-            return Began::Over(result);
+            return Began::Over(result, function);
         }
         let mine = chain.deadline.filter(|_| chain.deadline != inherited);
         Began::Waits(Box::new(Self {
@@ -144,7 +148,7 @@ impl Running {
             reply: Reply::Nobody,
             local: local.clone(),
             span,
-            _function: function,
+            function,
             room: Room::default(),
         }))
     }
@@ -159,14 +163,16 @@ impl Running {
     fn kill(&mut self, why: &str) -> Vec<Frame> {
         let Some(script) = self.script.take() else { return Vec::new() };
         self.local.address.worker.count_kill();
-        tracing::debug!(target: "calog", parent: &self.span, why, "call is ended");
+        let span = self.span.as_ref().and_then(|span| span.id());
+        tracing::debug!(target: "calog", parent: span, why, "call is ended");
         let trace = cut(self.chain, &self.span, Some(script));
         self.local.console.call_ends();
         trace
     }
 
     fn answer(&mut self, result: Result<Value>) {
-        mem::replace(&mut self.reply, Reply::Nobody).answer(&self.local.address, result);
+        let reply = mem::replace(&mut self.reply, Reply::Nobody);
+        reply.answer(&self.local.address, result, self.function.take());
     }
 
     /// Lets the script go on, until it ends or waits.

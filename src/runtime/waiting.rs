@@ -41,7 +41,7 @@ pub(crate) enum GaveUp {
 }
 
 /// The count of the calling thread.
-fn own_shard() -> usize {
+fn own_shard() -> u8 {
     thread_local! {
         static HERE: u8 = const { 0 };
     }
@@ -49,7 +49,7 @@ fn own_shard() -> usize {
     // Computer Programming, 6.4.
     let place = HERE.with(|here| ptr::from_ref(here).addr()) as u64;
     let mixed = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-    usize::try_from(mixed).unwrap_or(0) % SHARDS
+    (mixed % SHARDS as u64) as u8
 }
 
 impl Waiting {
@@ -78,20 +78,20 @@ impl Waiting {
     }
 
     /// A call from the calling thread has to wait. Returns where it is counted.
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> u8 {
         let shard = own_shard();
-        self.calls[shard].0.fetch_add(1, Ordering::Relaxed);
+        self.calls[usize::from(shard)].0.fetch_add(1, Ordering::Relaxed);
         shard
     }
 
     /// A call that is counted there waits no more.
-    pub(crate) fn count_out(&self, shard: usize) {
-        self.calls[shard].0.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn count_out(&self, shard: u8) {
+        self.calls[usize::from(shard)].0.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Does nobody wait whose last wait began on this thread, or on one that shares its count?
     pub(crate) fn is_empty_here(&self) -> bool {
-        self.calls[own_shard()].0.load(Ordering::Relaxed) == 0
+        self.calls[usize::from(own_shard())].0.load(Ordering::Relaxed) == 0
     }
 
     /// The worker is held: tells those whose time has passed.

@@ -43,7 +43,14 @@ pub(crate) struct Worker {
     slot: Arc<Slot>,
     /// It has no thread of its own, and nobody watches it.
     is_inline: bool,
-    /// Only the worker itself counts, so that no two additions meet.
+    counts: Counts,
+}
+
+/// What a worker has done. Only it counts itself, so that no two additions meet, and does so on a line of
+/// the cache that nobody else reads for a call.
+#[derive(Default)]
+#[repr(align(128))]
+struct Counts {
     slices: AtomicU64,
     calls: AtomicU64,
     kills: AtomicU64,
@@ -85,9 +92,7 @@ impl Worker {
             looks: Looks::default(),
             slot: Arc::new(Slot::new(number)),
             is_inline,
-            slices: AtomicU64::new(0),
-            calls: AtomicU64::new(0),
-            kills: AtomicU64::new(0),
+            counts: Counts::default(),
         };
         (Arc::new(worker), receiver)
     }
@@ -110,7 +115,7 @@ impl Worker {
     /// Is somebody who calls from another thread likely to be answered at once, and has his thread
     /// nothing else to do, as far as that can be seen from here?
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        !self.bell.is_asleep() && self.waiting.is_empty_here() && self.looks.is_worth_it()
+        self.waiting.is_empty_here() && !self.bell.is_asleep() && self.looks.is_worth_it()
     }
 
     /// Was an answer seen that somebody looked for?
@@ -156,24 +161,24 @@ impl Worker {
     }
 
     pub(super) fn count_slice(&self) {
-        add_one(&self.slices);
+        add_one(&self.counts.slices);
     }
 
     pub(super) fn count_call(&self) {
-        add_one(&self.calls);
+        add_one(&self.counts.calls);
     }
 
     pub(super) fn count_kill(&self) {
-        add_one(&self.kills);
+        add_one(&self.counts.kills);
     }
 
     pub(super) fn stats(&self, contexts: usize) -> WorkerStats {
         WorkerStats {
             contexts,
-            slices: self.slices.load(Relaxed),
+            slices: self.counts.slices.load(Relaxed),
             preemptions: self.slot.preemptions(),
-            calls: self.calls.load(Relaxed),
-            kills: self.kills.load(Relaxed),
+            calls: self.counts.calls.load(Relaxed),
+            kills: self.counts.kills.load(Relaxed),
             is_stuck: self.is_stuck(),
         }
     }

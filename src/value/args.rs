@@ -118,8 +118,7 @@ thread_local! {
 /// callee are on different threads, each list is one, and what is small is freed from afar without
 /// the allocator's lock.
 fn spare(room: usize) -> Vec<Value> {
-    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-    spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(room))
+    kept().unwrap_or_else(|| Vec::with_capacity(room))
 }
 
 /// Takes the arguments of a call out of `args`, into a list that may have served before.
@@ -129,8 +128,12 @@ pub(crate) fn gather(args: &mut [Value]) -> Vec<Value> {
     list
 }
 
+/// An empty list that the thread has kept, if there is one.
+pub(crate) fn kept() -> Option<Vec<Value>> {
+    SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten()
+}
+
 /// The arguments are not needed any more: their list may serve again.
-#[cfg(any(feature = "lua", feature = "js"))]
 pub(crate) fn give_back(mut list: Vec<Value>) {
     /// How many lists are kept, and how many arguments one may have room for.
     const KEPT: usize = 64;

@@ -4,6 +4,7 @@ use super::{FromValue, IntoArgs, Value, converted};
 use crate::{error::Result, id::ContextId};
 use futures::future::BoxFuture;
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, Weak},
 };
@@ -11,7 +12,7 @@ use std::{
 /// The side that owns functions: a context, as the handles of its functions see it.
 ///
 /// The runtime implements it; the handle knows no more than this, so that values need no runtime.
-pub(crate) trait Owner: Send + Sync {
+pub(crate) trait Owner: Any + Send + Sync {
     /// The owning context.
     fn context(&self) -> ContextId;
     /// A number that tells the brokers of a process apart while they live.
@@ -23,16 +24,12 @@ pub(crate) trait Owner: Send + Sync {
     /// Calls `function`, which is one of this owner's, on the owner's worker, and keeps the handle
     /// until the answer is there. Nothing happens before the first poll; dropping the future
     /// cancels the call.
-    fn call(
-        self: Arc<Self>,
-        function: Function,
-        args: Vec<Value>,
-    ) -> BoxFuture<'static, Result<Value>>;
+    fn call(&self, function: Function, args: Vec<Value>) -> BoxFuture<'static, Result<Value>>;
     /// The same for a script that runs now: where the owner lives on this thread and rests, the call
     /// runs at once, and `Ok` is how it ended. `Err` is what to wait for.
     fn call_at_once(
-        self: Arc<Self>,
-        function: Function,
+        &self,
+        function: &Function,
         args: Vec<Value>,
     ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>>;
     /// The last handle of function `key` is gone. From any thread; must not block.
@@ -47,6 +44,8 @@ pub(crate) trait Owner: Send + Sync {
 #[derive(Clone)]
 pub struct Function(Arc<Handle>);
 
+/// On other lines of the cache than its count, which callers change while the owner reads the key.
+#[repr(align(64))]
 struct Handle {
     owner: Arc<dyn Owner>,
     key: u64,
@@ -80,6 +79,16 @@ impl Function {
     /// The owner's key of the function.
     pub fn key(&self) -> u64 {
         self.0.key
+    }
+
+    /// Does the owner's language have booleans?
+    pub(crate) fn has_bools(&self) -> bool {
+        self.0.has_bools
+    }
+
+    /// The owner itself, for those who know its type.
+    pub(crate) fn owner(&self) -> &dyn Any {
+        &*self.0.owner
     }
 
     /// Tells the brokers of a process apart.
@@ -122,12 +131,12 @@ impl Function {
         &self,
         args: Vec<Value>,
     ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
-        self.0.owner.clone().call_at_once(self.clone(), args)
+        self.0.owner.call_at_once(self, args)
     }
 
     /// Calls the function with plain values. The handle lives until the call is answered.
     pub fn call_raw(&self, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
-        self.0.owner.clone().call(self.clone(), args)
+        self.0.owner.call(self.clone(), args)
     }
 }
 

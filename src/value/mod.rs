@@ -16,10 +16,8 @@ mod tests;
 mod walk;
 
 pub use aggregate::{Aggregate, Kind};
-pub(crate) use args::gather;
-#[cfg(any(feature = "lua", feature = "js"))]
-pub(crate) use args::give_back;
 pub use args::{IntoArgs, Rest};
+pub(crate) use args::{gather, give_back, kept};
 pub use de::from_value;
 pub use from_value::FromValue;
 pub(crate) use from_value::converted;

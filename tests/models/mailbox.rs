@@ -25,11 +25,11 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 pub(crate) fn request(waiting: &Waiting, name: &str) -> (Request, Receiver) {
     let (reply, answer) = waiting.channel();
     let (text, folder) = (String::new(), None);
-    let work = Work::Load(Source { name: name.into(), text, folder, wants_result: false });
+    let work =
+        Work::Load(Box::new(Source { name: name.into(), text, folder, wants_result: false }));
     let chain = Chain { number: 1, depth: 0, deadline: None, fidelity: None };
     let (inherited, reply, room) = (None, Reply::To(reply), Room::default());
-    let span = tracing::Span::none();
-    (Request { work, chain, inherited, reply, room, span }, answer)
+    (Request { work, chain, inherited, reply, room, span: None }, answer)
 }
 
 /// A worker for which somebody may wait.
@@ -51,7 +51,7 @@ pub(crate) fn answer(request: Request) {
     let (Reply::To(reply), Work::Load(source)) = (request.reply, request.work) else {
         panic!("not one of `request`");
     };
-    reply.send(Ok(source.name.into()));
+    reply.send(Ok(source.name.into()), None);
 }
 
 /// The next message, as an actor gets it.
@@ -70,7 +70,7 @@ pub(crate) fn serve(mailbox: &Mailbox) {
     }
     for request in taken.into_requests().into_iter().chain(mailbox.close(ErrorKind::Dead)) {
         if let Reply::To(reply) = request.reply {
-            reply.send(Err(Error::new(ErrorKind::Dead, "closed")));
+            reply.send(Err(Error::new(ErrorKind::Dead, "closed")), None);
         }
     }
 }

@@ -31,7 +31,7 @@ fn wait(mut answer: Receiver) -> Option<Result<Value>> {
 fn an_answer_wakes_who_waits() {
     explore(|| {
         let (sender, answer) = worker().channel();
-        let callee = thread::spawn(move || sender.send(Ok(7.into())));
+        let callee = thread::spawn(move || sender.send(Ok(7.into()), None));
         assert_eq!(wait(answer).unwrap().unwrap().as_int(), Some(7));
         callee.join().unwrap();
     });
@@ -78,7 +78,7 @@ fn an_answer_and_its_caller_that_gives_up_race() {
         };
         let waker = Waker::from(callee.clone());
         let is_given_up = sender.poll_closed(&mut Context::from_waker(&waker)).is_ready();
-        sender.send(Ok(7.into()));
+        sender.send(Ok(7.into()), None);
         let is_answered = gives_up.join().unwrap();
         assert!(!(is_given_up && is_answered));
         // Nobody is woken who has heard, and no waker is kept.

@@ -37,20 +37,16 @@ impl Owner for FakeOwner {
         1
     }
 
-    fn call(
-        self: Arc<Self>,
-        function: Function,
-        _: Vec<Value>,
-    ) -> BoxFuture<'static, Result<Value>> {
+    fn call(&self, function: Function, _: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
         async move { Ok(Value::Int(function.key() as i64)) }.boxed()
     }
 
     fn call_at_once(
-        self: Arc<Self>,
-        function: Function,
+        &self,
+        function: &Function,
         args: Vec<Value>,
     ) -> Result<Result<Value>, BoxFuture<'static, Result<Value>>> {
-        Err(self.call(function, args))
+        Err(self.call(function.clone(), args))
     }
 
     fn release(&self, key: u64) {
