@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     fiber,
     limits::Fidelity,
-    runtime::{Answer, Began, Called, Wish, Work},
+    runtime::{Answer, Began, Wish, Work},
     value::{FromValue, Function, IntoArgs, Value, converted},
 };
 use futures::future::BoxFuture;
@@ -76,22 +76,19 @@ enum State {
 
 /// A call that was not polled yet.
 struct New {
-    to: Result<(Called, Work)>,
+    work: Result<Work>,
     wish: Wish,
     patient: bool,
 }
 
 impl<R: FromValue> Call<R> {
-    pub(super) fn new(to: Result<(Called, Work)>) -> Self {
-        let new = New { to, wish: Wish::default(), patient: true };
+    pub(super) fn new(work: Result<Work>) -> Self {
+        let new = New { work, wish: Wish::default(), patient: true };
         Self { state: State::New(new), cancel: None, result: PhantomData }
     }
 
     pub(super) fn function(function: Result<Function>, args: impl IntoArgs) -> Self {
-        Self::new(function.and_then(|function| {
-            let args = args.into_args()?;
-            Ok((Called::Owner(function.clone()), Work::Call(function, args)))
-        }))
+        Self::new(function.and_then(|function| Ok(Work::Call(function, args.into_args()?))))
     }
 
     fn change(mut self, change: impl FnOnce(&mut New)) -> Self {
@@ -167,12 +164,12 @@ impl<R: FromValue> Future for Call<R> {
             let State::New(new) = mem::replace(&mut this.state, State::Done) else {
                 return Poll::Pending;
             };
-            let (called, work) = match new.to {
-                Ok(to) => to,
+            let work = match new.work {
+                Ok(work) => work,
                 Err(error) => return Poll::Ready(Err(error)),
             };
-            let has_bools = called.has_bools();
-            this.state = match called.begin(work, new.wish, new.patient) {
+            let has_bools = work.has_bools();
+            this.state = match work.begin(new.wish, new.patient) {
                 Began::Over(result) => {
                     // It never waited: many such calls must let others run too.
                     if pin!(coop::consume_budget()).poll(cx).is_ready() {

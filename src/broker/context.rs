@@ -5,7 +5,7 @@ use crate::{
     engine::Source,
     error::{ErrorKind, Result},
     id::ContextId,
-    runtime::{Address, Called, Usage, Work, ended},
+    runtime::{Address, Usage, Work, ended},
     value::{FromValue, Function, IntoArgs},
 };
 use std::{fmt, sync::Arc};
@@ -101,7 +101,7 @@ impl Context {
     }
 
     pub(super) fn load<R: FromValue>(&self, source: Source) -> Call<R> {
-        Call::new(Ok((Called::Context(self.0.clone()), Work::Load(Box::new(source)))))
+        Call::new(Ok(Work::Load(self.0.clone(), Box::new(source))))
     }
 
     /// Calls an exported function without waiting for its end. If it fails, the broker's error

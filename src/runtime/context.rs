@@ -28,6 +28,7 @@ use crate::{
 use futures::future::BoxFuture;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -79,25 +80,46 @@ impl Called {
     pub(super) fn address(&self) -> Result<&Address> {
         match self {
             Self::Context(address) => Ok(address),
-            Self::Owner(function) => {
-                let address = function.owner().downcast_ref();
-                address.ok_or_else(|| ended(ErrorKind::Dead))
-            }
+            Self::Owner(function) => owner(function),
+        }
+    }
+}
+
+/// The context that owns `function`.
+///
+/// # Errors
+/// `dead` if it is none of a broker.
+fn owner(function: &Function) -> Result<&Address> {
+    function.owner().downcast_ref().ok_or_else(|| ended(ErrorKind::Dead))
+}
+
+impl Work {
+    fn address(&self) -> Result<&Address> {
+        match self {
+            Self::Load(address, _) => Ok(address),
+            Self::Call(function, _) => owner(function),
         }
     }
 
-    /// Does its language have booleans?
+    fn called(&self) -> Called {
+        match self {
+            Self::Load(address, _) => Called::Context(address.clone()),
+            Self::Call(function, _) => Called::Owner(function.clone()),
+        }
+    }
+
+    /// Does the language that does it have booleans?
     pub(crate) fn has_bools(&self) -> bool {
         match self {
-            Self::Context(address) => address.caller.has_bools,
-            Self::Owner(function) => function.has_bools(),
+            Self::Load(address, _) => address.caller.has_bools,
+            Self::Call(function, _) => function.has_bools(),
         }
     }
 
     /// Begins a call that somebody waits for. From a script or a native it continues their chain and
     /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
     /// refused.
-    pub(crate) fn begin(self, work: Work, wish: Wish, patient: bool) -> Began {
+    pub(crate) fn begin(self, wish: Wish, patient: bool) -> Began {
         let address = match self.address() {
             Ok(address) => address,
             Err(error) => return Began::Over(Err(error)),
@@ -107,71 +129,81 @@ impl Called {
         }
         let Some(current) = Chain::current() else {
             let root = Chain { depth: wish.is_callback.into(), ..address.shared.root() };
-            return self.begin_root(work, wish.on(root), patient);
+            let chain = wish.on(root);
+            // On a fiber, the host is a script's native that has left its chain.
+            let local = if fiber::is_on() { None } else { Local::resting(address) };
+            return match local.filter(|_| !fiber::turn_is_over()) {
+                Some(local) => match address.room_at_once(self.bytes()) {
+                    Some(room) => self.begin_here(&local, chain, room),
+                    None => self.begin_there(chain, patient),
+                },
+                None => self.begin_there(chain, patient),
+            };
         };
-        match current.deeper(address.shared.limits.depth) {
-            Ok(chain) => {
-                let (chain, inherited) = (wish.on(chain), current.deadline);
-                let (request, answer) = address.request(work, chain, inherited);
-                match address.mailbox.request(request) {
-                    Ok(()) => Began::Sent(Answer::new(self, answer, chain, inherited)),
-                    Err(error) => Began::Over(Err(error)),
-                }
-            }
+        let chain = match current.deeper(address.shared.limits.depth) {
+            Ok(chain) => wish.on(chain),
+            Err(error) => return Began::Over(Err(error)),
+        };
+        let (called, inherited) = (self.called(), current.deadline);
+        let sent = called.address().and_then(|address| {
+            let (request, answer) = address.request(self, chain, inherited);
+            address.mailbox.request(request).map(|()| answer)
+        });
+        match sent {
+            Ok(answer) => Began::Sent(Answer::new(called, answer, chain, inherited)),
             Err(error) => Began::Over(Err(error)),
         }
     }
 
     /// The same, as a future that begins it.
-    async fn call(self, work: Work, wish: Wish, patient: bool) -> Result<Value> {
-        match self.begin(work, wish, patient) {
+    async fn run(self, wish: Wish, patient: bool) -> Result<Value> {
+        match self.begin(wish, patient) {
             Began::Over(result) => result,
             Began::Sent(answer) => answer.await,
             Began::Waits(call) => call.await,
         }
     }
 
-    /// Begins a call from the host, which needs no message if the context is on the same thread and
-    /// rests.
-    fn begin_root(self, work: Work, chain: Chain, patient: bool) -> Began {
-        let address = match self.address() {
+    /// Begins a call from the host, which needs no message: the context is on the same thread and rests.
+    fn begin_here(self, local: &Rc<Local>, chain: Chain, room: Room) -> Began {
+        let address = &local.address;
+        let (span, slice) = (address.span(&self, chain), address.shared.limits.slice);
+        let is_load = matches!(self, Self::Load(..));
+        let run = || local.run(self, chain, None, Some(room), span);
+        match fiber::in_any_turn(slice, run) {
+            Came::ToItsEnd(result) => {
+                address.mailbox.give_back(room);
+                if is_load {
+                    local.publish();
+                } else {
+                    local.publish_at_times();
+                }
+                Began::Over(result)
+            }
+            Came::ToAWait(answer) => {
+                local.publish();
+                let called = Called::Context(address.clone());
+                Began::Sent(Answer::new(called, answer, chain, None))
+            }
+        }
+    }
+
+    /// Sends a call from the host, or waits for the room to do so.
+    fn begin_there(self, chain: Chain, patient: bool) -> Began {
+        let called = self.called();
+        let address = match called.address() {
             Ok(address) => address,
             Err(error) => return Began::Over(Err(error)),
         };
-        // On a fiber, the host is a script's native that has left its chain.
-        let local = if fiber::is_on() { None } else { Local::resting(address) };
-        if let Some(local) = local
-            && !fiber::turn_is_over()
-            && let Some(room) = address.room_at_once(work.bytes())
-        {
-            let (span, slice) = (address.span(&work, chain), address.shared.limits.slice);
-            let is_load = matches!(work, Work::Load(_));
-            let run = || local.run(work, chain, None, Some(room), span);
-            return match fiber::in_any_turn(slice, run) {
-                Came::ToItsEnd(result) => {
-                    address.mailbox.give_back(room);
-                    if is_load {
-                        local.publish();
-                    } else {
-                        local.publish_at_times();
-                    }
-                    Began::Over(result)
-                }
-                Came::ToAWait(answer) => {
-                    local.publish();
-                    Began::Sent(Answer::new(self, answer, chain, None))
-                }
-            };
-        }
-        let (request, answer) = address.request(work, chain, None);
+        let (request, answer) = address.request(self, chain, None);
         match address.mailbox.request_room(request) {
-            Ok(()) => Began::Sent(Answer::new(self, answer, chain, None)),
+            Ok(()) => Began::Sent(Answer::new(called, answer, chain, None)),
             Err(refused) if patient && refused.0.kind() == ErrorKind::Busy => {
                 Began::Waits(Box::pin(async move {
-                    let (request, address) = (refused.1, self.address()?);
+                    let (request, address) = (refused.1, called.address()?);
                     let room = address.room(chain.deadline, request.work.bytes()).await?.take();
                     address.mailbox.request(Request { room, ..request })?;
-                    Answer::new(self, answer, chain, None).await
+                    Answer::new(called, answer, chain, None).await
                 }))
             }
             Err(refused) => Began::Over(Err(refused.0)),
@@ -300,7 +332,7 @@ impl Address {
         );
         if !span.is_disabled() {
             match work {
-                Work::Load(source) => span.record("function", &*source.name),
+                Work::Load(_, source) => span.record("function", &*source.name),
                 Work::Call(function, _) => {
                     let name = self.shared.directory.name_of(self.id(), function);
                     span.record("function", name.as_deref().unwrap_or("(a value)"))
@@ -430,8 +462,7 @@ impl Owner for Address {
 
     fn call(&self, function: Function, args: Vec<Value>) -> BoxFuture<'static, Result<Value>> {
         let wish = Wish { is_callback: true, ..Wish::default() };
-        let called = Called::Owner(function.clone());
-        Box::pin(called.call(Work::Call(function, args), wish, true))
+        Box::pin(Work::Call(function, args).run(wish, true))
     }
 
     fn call_at_once(

@@ -2,6 +2,7 @@
 //! to begin.
 
 use super::{
+    context::Address,
     reply::Sender,
     room::{Room, Rooms, Ticket},
 };
@@ -19,7 +20,7 @@ use std::{
     future::poll_fn,
     mem,
     sync::{
-        PoisonError,
+        Arc, PoisonError,
         atomic::Ordering::{AcqRel, Acquire, Release},
     },
     task::{Poll, Waker},
@@ -42,8 +43,8 @@ pub(crate) enum Control {
 
 /// What a call runs.
 pub(crate) enum Work {
-    /// The top level of a script.
-    Load(Box<Source>),
+    /// The top level of a script, in this context.
+    Load(Arc<Address>, Box<Source>),
     /// A function of the interpreter. The handle is held until the call is answered.
     Call(Function, Vec<Value>),
 }
@@ -52,7 +53,7 @@ impl Work {
     /// What of it has to be held in Rust until the call begins, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Load(source) => source.text.len(),
+            Self::Load(_, source) => source.text.len(),
             Self::Call(_, args) => bytes_of(args),
         }
     }

@@ -32,7 +32,7 @@ mod worker;
 
 pub(crate) use answer::Answer;
 pub(crate) use console::Output;
-pub(crate) use context::{Address, Began, Called, Settings, Wish};
+pub(crate) use context::{Address, Began, Settings, Wish};
 pub(crate) use directory::Directory;
 pub(crate) use mailbox::{Control, Work, ended};
 pub use stats::{ContextStats, Stats, Usage};

@@ -126,7 +126,7 @@ impl Running {
                     }
                 })
             }
-            Work::Load(source) => guarded(chain, &span, || {
+            Work::Load(_, source) => guarded(chain, &span, || {
                 let load = script.insert(local.interpreter.clone().load(*source));
                 load.as_mut().poll(cx)
             }),

@@ -4,6 +4,7 @@
 use crate::{
     explore,
     runtime::{
+        context::Address,
         mailbox::{Alarm, Control, Mailbox, Message, Reply, Request, Taken, Work},
         reply::Receiver,
         room::Room,
@@ -11,7 +12,7 @@ use crate::{
     },
 };
 use calog::{
-    Error, ErrorKind, Result, Value,
+    ContextId, Error, ErrorKind, Result, Value,
     engine::{Chain, Source},
 };
 use loom::{
@@ -25,8 +26,11 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 pub(crate) fn request(waiting: &Waiting, name: &str) -> (Request, Receiver) {
     let (reply, answer) = waiting.channel();
     let (text, folder) = (String::new(), None);
-    let work =
-        Work::Load(Box::new(Source { name: name.into(), text, folder, wants_result: false }));
+    let address = Arc::new(Address(ContextId::new(0, 0)));
+    let work = Work::Load(
+        address,
+        Box::new(Source { name: name.into(), text, folder, wants_result: false }),
+    );
     let chain = Chain { number: 1, depth: 0, deadline: None, fidelity: None };
     let (inherited, reply, room) = (None, Reply::To(reply), Room::default());
     (Request { work, chain, inherited, reply, room, span: None }, answer)
@@ -48,7 +52,7 @@ pub(crate) fn mailbox() -> Arc<Mailbox> {
 
 /// The answer of a context to `request`: who made it.
 pub(crate) fn answer(request: Request) {
-    let (Reply::To(reply), Work::Load(source)) = (request.reply, request.work) else {
+    let (Reply::To(reply), Work::Load(_, source)) = (request.reply, request.work) else {
         panic!("not one of `request`");
     };
     reply.send(Ok(source.name.into()), None);
