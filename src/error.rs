@@ -256,16 +256,28 @@ impl Error {
         self
     }
 
-    /// The error for a panic's payload, which may be anything, also what panics when it is dropped:
-    /// whoever caught a panic must not go on with another.
-    #[expect(clippy::mem_forget, reason = "nobody knows what the drop of that would do")]
+    /// The error for a panic's payload.
     pub(crate) fn from_panic(panic: Box<dyn Any + Send>) -> Self {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            mem::forget(worse);
-        }
+        drop_payload(panic);
         Self::new(ErrorKind::Panicked, text.unwrap_or_else(|| "panic without a message".into()))
+    }
+}
+
+/// Runs code of others that must not take its caller down, and whose panic there is nobody to tell.
+pub(crate) fn contain(f: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
+        drop_payload(panic);
+    }
+}
+
+/// Drops the payload of a panic, which may be anything, also what panics when it is dropped: whoever
+/// caught a panic must not go on with another.
+#[expect(clippy::mem_forget, reason = "nobody knows what the drop of that would do")]
+fn drop_payload(panic: Box<dyn Any + Send>) {
+    if let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(worse);
     }
 }
 

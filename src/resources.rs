@@ -4,7 +4,7 @@
 //! number is given twice by one broker, and all that a context keeps is dropped when it ends.
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, contain},
     sync::{AtomicU64, Mutex, MutexGuard},
     value::{FromValue, IntoValue, Value},
 };
@@ -13,7 +13,6 @@ use std::{
     any::Any,
     collections::BTreeMap,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, Weak, atomic::Ordering::Relaxed},
 };
 
@@ -169,7 +168,7 @@ impl Resources {
         drop(table);
         for resource in kept.into_values().chain(single) {
             // It is the code of whoever wrote the native; its panic must not stop the others' end.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(resource)));
+            contain(|| drop(resource));
         }
     }
 }

@@ -35,7 +35,7 @@ pub use nest::{Admission, Nest};
 pub use turn::Turn;
 
 use crate::{
-    error::{Error, ErrorKind, Frame, Result},
+    error::{Error, ErrorKind, Frame, Result, contain},
     value::Value,
 };
 use corosensei::Yielder;
@@ -311,7 +311,7 @@ impl Control {
     fn end_operation(&self) -> bool {
         // Dropping it may cancel other calls, which must not happen under the borrow.
         let Some(ended) = self.operation.borrow_mut().take() else { return false };
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(ended)));
+        contain(|| drop(ended));
         true
     }
 

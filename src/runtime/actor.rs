@@ -10,14 +10,13 @@ use super::{
 };
 use crate::{
     engine::Interpreter,
-    error::Result,
+    error::{Result, contain},
     fiber,
     value::{Function, Value},
 };
 use std::{
     future::{Future, poll_fn},
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -107,7 +106,7 @@ impl Actor {
             Control::Release(key) => {
                 let interpreter = &self.local.interpreter;
                 // An engine that breaks here must not take the calls in flight down.
-                let _ = catch_unwind(AssertUnwindSafe(|| interpreter.release(key)));
+                contain(|| interpreter.release(key));
             }
             Control::Begin(task) => self.local.background.spawn(&self.ending.0, task),
             Control::Inspect(reply) => {

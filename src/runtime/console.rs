@@ -2,14 +2,13 @@
 
 use super::context::Address;
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, contain},
     fiber::Operation,
     native::Step,
     value::Value,
 };
 use std::{
     cell::{Cell, RefCell},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -114,7 +113,7 @@ impl Console {
     fn hand_over(&self, text: &[u8], ends: bool) {
         // The host's code: the script is not to blame for its panic.
         let print = || (self.address.settings.output.print)(self.address.name(), text, ends);
-        let _ = catch_unwind(AssertUnwindSafe(print));
+        contain(print);
     }
 
     /// One line of input, without its end; nil at the end of the input.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     chain::Chain,
     engine::Engine,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, contain},
     fiber,
     id::ContextId,
     limits::{Fidelity, Limits},
@@ -27,7 +27,6 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{Arc, Weak},
     time::Duration,
@@ -386,7 +385,7 @@ impl Address {
         let failure = Failure { context: self.settings.name.clone(), error };
         // The handler is the host's code; its panic must not end a context that has nothing to do
         // with it.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.shared.on_failure)(failure)));
+        contain(|| (self.shared.on_failure)(failure));
     }
 
     /// The context that owns a function of this broker: what a context exports need not be its own.

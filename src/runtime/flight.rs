@@ -124,6 +124,14 @@ impl Flight {
         }
     }
 
+    /// Does nobody wait for the call with this number any more?
+    pub(super) fn is_given_up(&self, number: usize) -> bool {
+        match self.places.get(number) {
+            Some(Place::Waits(_, call)) => call.is_given_up(),
+            _ => false,
+        }
+    }
+
     /// The call of `bell` has ended.
     pub(super) fn give_back(&mut self, bell: Arc<Bell>) {
         if self.closed {

@@ -239,7 +239,13 @@ impl Local {
         if let Some(control) = self.address.mailbox.receive(&mut taken, cx.waker()) {
             return Some(Message::Control(control));
         }
-        if !taken.is_empty() && fiber::turn_is_over() {
+        // Those first that are given up, also where the turn is over: each may have others below it that
+        // compute until they are ended too.
+        let given_up = taken.next_woken(|number| self.flight.borrow().is_given_up(number));
+        if given_up.is_some() || taken.is_empty() {
+            return given_up;
+        }
+        if fiber::turn_is_over() {
             // Many short calls together may take no more than one long one: the rest of them have the
             // context's next turn, when the other contexts, and the timers, have had theirs.
             let _ = pin!(fiber::pass()).poll(cx);

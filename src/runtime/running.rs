@@ -8,7 +8,7 @@ use super::{
 use crate::{
     chain::Chain,
     engine::Begun,
-    error::{Error, ErrorKind, Frame, Result},
+    error::{Error, ErrorKind, Frame, Result, contain},
     fiber,
     value::{Function, Value},
 };
@@ -79,7 +79,7 @@ fn cut(
     let _entered = span.as_ref().map(|span| span.enter());
     let drop_script = || chain.run(|| drop(script));
     // An engine that panics while it unwinds must not take the actor down.
-    let _ = catch_unwind(AssertUnwindSafe(drop_script));
+    contain(drop_script);
     fiber::take_last_trace()
 }
 
@@ -193,12 +193,15 @@ impl Running {
         polled
     }
 
+    /// Does nobody wait for the answer any more?
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(&self.reply, Reply::To(reply) if reply.is_closed())
+    }
+
     /// Lets it go on, until it has been answered or waits.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Reply::To(reply) = &self.reply
-            && reply.is_closed()
-        {
+        if self.is_given_up() {
             self.kill(GIVEN_UP);
             return Poll::Ready(());
         }

@@ -8,15 +8,12 @@ use super::{
     value::{Atom, HIDDEN, Js, Outcome, PLAIN, Thrown, Val},
 };
 use crate::{
-    error::{Error, ErrorKind, Frame, INCOMPLETE},
+    error::{Error, ErrorKind, Frame, INCOMPLETE, contain},
     fiber,
     value::{Key, Value},
 };
 use rquickjs_sys::*;
-use std::{
-    ffi::{CStr, c_int},
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::ffi::{CStr, c_int};
 
 /// The name of the function at the bottom of every entry: what is below it belongs to other calls.
 pub(super) const BASE: &CStr = c"calog";
@@ -84,7 +81,7 @@ pub(super) unsafe extern "C" fn finalize(_: *mut JSRuntime, value: JSValue) {
     unsafe {
         let error = JS_GetAnyOpaque(value, &raw mut class).cast::<Error>();
         if !error.is_null() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(error))));
+            contain(|| drop(Box::from_raw(error)));
         }
     }
 }

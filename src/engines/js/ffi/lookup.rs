@@ -14,12 +14,12 @@ use super::{
 use crate::{
     engine::{Callee, Named, Resolved},
     engines::js::builtin::{self, PARTS, Part},
+    error::contain,
 };
 use rquickjs_sys::*;
 use std::{
     cell::{Cell, RefCell},
     ffi::{CString, c_int},
-    panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 
@@ -63,7 +63,7 @@ pub(super) unsafe extern "C" fn finalize(_: *mut JSRuntime, value: JSValue) {
     unsafe {
         let names = JS_GetAnyOpaque(value, &raw mut class).cast::<Names>();
         if !names.is_null() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(names))));
+            contain(|| drop(Box::from_raw(names)));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::Callee,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, contain},
     fiber::{self, Control},
     native::Step,
     value::Value,
@@ -14,7 +14,6 @@ use crate::{
 use rquickjs_sys::*;
 use std::{
     ffi::{CStr, c_int},
-    panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 
@@ -202,7 +201,7 @@ unsafe extern "C" fn finalize(_: *mut JSRuntime, value: JSValue) {
     unsafe {
         let target = JS_GetAnyOpaque(value, &raw mut class).cast::<Target>();
         if !target.is_null() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(target))));
+            contain(|| drop(Box::from_raw(target)));
         }
     }
 }

@@ -5,16 +5,14 @@
 
 use super::{Call, L, State, key, marshal, native, with_call};
 use crate::{
-    error::{Error, ErrorKind, Frame, INCOMPLETE},
+    error::{Error, ErrorKind, Frame, INCOMPLETE, contain},
     fiber::{self, Control},
     value::Value,
 };
 use mlua::ffi::*;
 use std::{
     ffi::{CStr, c_int},
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    ptr,
+    mem, ptr,
 };
 
 /// Registry key of the metatable of errors.
@@ -90,7 +88,7 @@ pub(super) unsafe extern "C-unwind" fn on_error(l: L) -> c_int {
         let frames = unsafe { frames(l) };
         with_call(|call| call.frames.replace(frames));
     };
-    let _ = catch_unwind(AssertUnwindSafe(note));
+    contain(note);
     1
 }
 
@@ -339,7 +337,7 @@ unsafe extern "C-unwind" fn drop_error(l: L) -> c_int {
     // SAFETY: Lua finalises a userdata once, and scripts cannot reach the metatable.
     unsafe {
         let error = lua_touserdata(l, 1).cast::<Error>();
-        let _ = catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(error)));
+        contain(|| ptr::drop_in_place(error));
     }
     0
 }

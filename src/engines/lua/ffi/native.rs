@@ -4,7 +4,7 @@
 use super::{L, State, Target, failure, hook, key, marshal, with_call};
 use crate::{
     engine::{Callee, Resolved},
-    error::{Error, Result},
+    error::{Error, Result, contain},
     fiber::{self, Control},
     native::Step,
     value::Value,
@@ -306,7 +306,7 @@ unsafe extern "C-unwind" fn drop_target(l: L) -> c_int {
     // release a function handle, which only posts a message.
     unsafe {
         let target = lua_touserdata(l, 1).cast::<Target>();
-        let _ = catch_unwind(AssertUnwindSafe(|| ptr::drop_in_place(target)));
+        contain(|| ptr::drop_in_place(target));
     }
     0
 }
