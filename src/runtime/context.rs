@@ -28,7 +28,7 @@ use crate::{
 use futures::future::BoxFuture;
 use std::{
     rc::Rc,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{
@@ -229,6 +229,9 @@ pub(crate) enum Began {
 pub(crate) struct Address {
     pub(crate) worker: Arc<Worker>,
     pub(crate) shared: Arc<Shared>,
+    id: ContextId,
+    /// Where it is among the contexts of its thread: see [`Local::resting`].
+    pub(super) place: AtomicUsize,
     pub(crate) settings: Settings,
     pub(crate) mailbox: Mailbox,
     pub(crate) gauges: Gauges,
@@ -265,12 +268,13 @@ impl Address {
                 has_bools: settings.engine.has_bools(),
                 resources: Arc::new(resources),
             };
-            Self { caller, settings, mailbox, shared, ended, worker, gauges }
+            let place = AtomicUsize::new(usize::MAX);
+            Self { worker, shared, id, place, settings, mailbox, gauges, caller, ended }
         })
     }
 
     pub(crate) fn id(&self) -> ContextId {
-        self.caller.context
+        self.id
     }
 
     /// The context as natives see it.

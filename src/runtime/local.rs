@@ -21,43 +21,26 @@ use super::{
 use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     pin::pin,
     ptr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::Instant;
 use tracing::Span;
 
-thread_local! {
-    /// The contexts that live on this thread, by the place of their address.
-    static LOCALS: RefCell<HashMap<usize, Rc<Local>, BuildHasherDefault<Place>>> =
-        RefCell::default();
+/// The contexts that live on a thread, at the places that their addresses tell.
+struct Locals {
+    places: Vec<Option<Rc<Local>>>,
+    /// Those that nobody has any more.
+    free: Vec<usize>,
 }
 
-/// Hashes a place in memory: all of them differ, and most in the bits that are mixed here.
-#[derive(Default)]
-struct Place(u64);
-
-impl Hasher for Place {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_usize((*byte).into());
-        }
-    }
-
-    fn write_usize(&mut self, place: usize) {
-        // The multiplier of Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
-        self.0 = (self.0 ^ place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
+thread_local! {
+    static LOCALS: RefCell<Locals> =
+        const { RefCell::new(Locals { places: Vec::new(), free: Vec::new() }) };
 }
 
 /// What the calls of a context share.
@@ -99,22 +82,36 @@ impl Local {
             flight: RefCell::default(),
             taken: RefCell::default(),
         });
-        LOCALS.with_borrow_mut(|locals| locals.insert(key(address), local.clone()));
+        LOCALS.with_borrow_mut(|locals| {
+            let place = locals.free.pop().unwrap_or(locals.places.len());
+            if place == locals.places.len() {
+                locals.places.push(None);
+            }
+            locals.places[place] = Some(local.clone());
+            address.place.store(place, Relaxed);
+        });
         local
     }
 
     /// The context ends: nobody reaches it the short way any more.
     pub(super) fn leave(&self) {
         // At the end of a thread the table may be gone already.
-        let gone = LOCALS.try_with(|locals| locals.borrow_mut().remove(&key(&self.address)));
+        let gone = LOCALS.try_with(|locals| {
+            let (mut locals, place) = (locals.borrow_mut(), self.address.place.load(Relaxed));
+            locals.free.push(place);
+            locals.places[place].take()
+        });
         drop(gone);
     }
 
     /// The context at `address`, if it lives on this thread and a call may run there at once: it
     /// rests, and nobody came before.
     pub(super) fn resting(address: &Address) -> Option<Rc<Self>> {
-        let find = |locals: &RefCell<HashMap<_, Rc<Self>, _>>| {
-            locals.borrow().get(&key(address)).filter(|local| local.rests()).cloned()
+        let find = |locals: &RefCell<Locals>| {
+            let locals = locals.borrow();
+            let local = locals.places.get(address.place.load(Relaxed))?.as_ref()?;
+            // On another thread somebody else has the place.
+            (ptr::eq(&*local.address, address) && local.rests()).then(|| local.clone())
         };
         LOCALS.try_with(find).ok().flatten()
     }
@@ -297,8 +294,4 @@ impl Local {
     pub(super) fn publish_at_times(&self) {
         self.address.gauges.publish_at_times(|| self.usage());
     }
-}
-
-fn key(address: &Address) -> usize {
-    ptr::from_ref(address).addr()
 }

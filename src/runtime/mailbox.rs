@@ -181,10 +181,12 @@ impl Alarm {
     }
 }
 
+/// In this order in memory, as what is in it: what every call writes is together.
+#[repr(C)]
 pub(crate) struct Mailbox {
-    lanes: Mutex<Lanes>,
     /// What there is, for those who only look: some of the constants below. Changes under the lock.
     there: AtomicUsize,
+    lanes: Mutex<Lanes>,
 }
 
 const CONTROL: usize = 1;
@@ -194,15 +196,16 @@ const CLOSED: usize = 8;
 /// A call from the host has to wait for room.
 const FULL: usize = 16;
 
+#[repr(C)]
 struct Lanes {
-    control: VecDeque<Control>,
-    woken: VecDeque<usize>,
     requests: VecDeque<Request>,
+    rooms: Rooms,
     /// The actor's, when it waits. Only the actor receives, so one place is enough.
     waker: Option<Waker>,
+    control: VecDeque<Control>,
+    woken: VecDeque<usize>,
     /// Why it is closed, once it is.
     closed: Option<ErrorKind>,
-    rooms: Rooms,
 }
 
 /// The error of a call to a context that has ended for `reason` (`dead` or `shutdown`).

@@ -26,10 +26,11 @@ impl Room {
 }
 
 /// The room of one context: what is taken of it, and who waits for some.
+#[repr(C)]
 pub(crate) struct Rooms {
+    taken: Room,
     /// How much there is in all.
     most: Room,
-    taken: Room,
     /// Nobody passes one of his own kind.
     waiting: [VecDeque<Waits>; 2],
     /// The number of who came last.
