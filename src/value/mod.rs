@@ -63,7 +63,10 @@ use std::sync::Arc;
 /// assert_eq!(aggregate.get_str("id").unwrap().as_int(), Some(42));
 /// assert_eq!(format!("{order:?}"), r#"{"id": 42, "tags": ["new", "paid"]}"#);
 /// ```
+// A tag of a whole word: a value is moved by words then. Beside a smaller one there are bytes that are
+// copied in pieces, and the next move waits until those have met in the cache.
 #[derive(Clone, Default)]
+#[repr(u64)]
 pub enum Value {
     /// Nothing.
     #[default]
