@@ -70,9 +70,10 @@ pub(crate) struct Slot {
 thread_local! {
     static SLOT: Cell<*const Slot> = const { Cell::new(ptr::null()) };
     static EPOCH: Cell<u64> = const { Cell::new(0) };
-    /// When the turn that is on was first asked about and how long it may last, on a thread without a
+    /// How long the turn that is on may last, and when it was first asked about, on a thread without a
     /// slot.
-    static TURN: Cell<Option<(Option<Instant>, Duration)>> = const { Cell::new(None) };
+    static TURN: Cell<Option<Duration>> = const { Cell::new(None) };
+    static TURN_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Somebody waits for his turn after all others.
     static PASSED: Cell<bool> = const { Cell::new(false) };
 }
@@ -121,21 +122,34 @@ pub(crate) fn running(target: Target) -> Target {
     with_slot(|slot| slot.publish(target)).unwrap_or(Target::NONE)
 }
 
-/// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may
-/// together take no longer than one long one, a `slice`: [`turn_is_over`] tells.
+/// A turn that is on, until this is dropped: then the turn around it goes on, if there is one.
+#[must_use]
+pub(crate) struct InTurn {
+    outer: u64,
+    outer_by_clock: (Option<Duration>, Option<Instant>),
+}
+
+impl Drop for InTurn {
+    fn drop(&mut self) {
+        if with_slot(|slot| slot.turn.store(self.outer, Relaxed)).is_none() {
+            TURN.set(self.outer_by_clock.0);
+            TURN_SINCE.set(self.outer_by_clock.1);
+        }
+    }
+}
+
+/// Runs `f`, in which one context of the worker has its turn. Many short runs in one turn may together
+/// take no longer than one long one, a `slice`: [`turn_is_over`] tells.
 ///
 /// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches
 /// (inline mode), the clock is asked.
 pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
-    /// Ends the turn, also when `f` panics: the turn around it goes on, if there is one.
-    struct Restore(u64, Option<(Option<Instant>, Duration)>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            if with_slot(|slot| slot.turn.store(self.0, Relaxed)).is_none() {
-                TURN.set(self.1);
-            }
-        }
-    }
+    let _turn = begin_turn(slice);
+    f()
+}
+
+#[inline]
+fn begin_turn(slice: Duration) -> InTurn {
     let turn = EPOCH.get() + 1;
     EPOCH.set(turn);
     let outer = with_slot(|slot| {
@@ -143,20 +157,21 @@ pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
         slot.turn.store(turn, Relaxed);
         outer
     });
-    let _restore = match outer {
-        Some(outer) => Restore(outer, None),
-        None => Restore(0, TURN.replace(Some((None, slice)))),
-    };
-    f()
+    match outer {
+        Some(outer) => InTurn { outer, outer_by_clock: (None, None) },
+        None => {
+            let outer_by_clock = (TURN.replace(Some(slice)), TURN_SINCE.replace(None));
+            InTurn { outer: 0, outer_by_clock }
+        }
+    }
 }
 
-/// The same, as part of the turn that is on, if one is.
-pub(crate) fn in_any_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
+/// The same until the result is dropped, as part of the turn that is on, if one is.
+#[inline]
+pub(crate) fn join_turn(slice: Duration) -> Option<InTurn> {
     let is_on = with_slot(|slot| slot.turn.load(Relaxed) != 0);
-    match is_on.unwrap_or_else(|| TURN.get().is_some()) {
-        true => f(),
-        false => in_turn(slice, f),
-    }
+    let is_on = is_on.unwrap_or_else(|| TURN.get().is_some());
+    (!is_on).then(|| begin_turn(slice))
 }
 
 /// Waits until all others of the thread, timers and sockets too, have had their turn.
@@ -182,13 +197,13 @@ pub(crate) fn turn_is_over() -> bool {
 /// The same by the clock, where no watchdog watches. It runs from the first time that somebody asks:
 /// many a turn ends before that.
 fn clock_is_over() -> bool {
-    match TURN.get() {
-        Some((Some(began), slice)) => began.elapsed() >= slice,
-        Some((None, slice)) => {
-            TURN.set(Some((Some(Instant::now()), slice)));
+    let Some(slice) = TURN.get() else { return false };
+    match TURN_SINCE.get() {
+        Some(began) => began.elapsed() >= slice,
+        None => {
+            TURN_SINCE.set(Some(Instant::now()));
             false
         }
-        None => false,
     }
 }
 

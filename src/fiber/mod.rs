@@ -28,8 +28,7 @@ mod turn;
 
 pub use interrupt::expired;
 pub(crate) use interrupt::{
-    Over, Slot, Slots, Target, Watched, has_passed, in_any_turn, in_turn, pass, running,
-    turn_is_over,
+    Over, Slot, Slots, Target, Watched, has_passed, in_turn, join_turn, pass, running, turn_is_over,
 };
 pub use nest::{Admission, Nest};
 pub use turn::Turn;
@@ -193,8 +192,13 @@ impl Control {
         self.keeps.set(false);
         self.target.set(Target::NONE);
         self.tag.set(ptr::null());
-        drop(self.outcome.take());
-        self.end_operation();
+        // SAFETY: only this thread has the cell, and the borrow ends here.
+        if unsafe { (*self.outcome.as_ptr()).is_some() } {
+            drop(self.outcome.take());
+        }
+        if self.operation.borrow().is_some() {
+            self.end_operation();
+        }
     }
 
     /// Is the fiber being ended?
@@ -421,13 +425,36 @@ where
     Ok(Fiber { strand: Some(Strand::for_job(&parcel)?), parcel })
 }
 
+impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Fiber<R, F> {
+    /// The same with its first poll, in which most calls end: those never become a fiber. `Err`: one
+    /// that has not ended.
+    // In the frame of its caller, as all up to the switch of stacks: the job and the result move less.
+    #[inline(always)]
+    fn begin(f: F, cx: &mut Context<'_>) -> Result<Result<R>, Self> {
+        let mut parcel = Parcel::Job(f);
+        let mut strand = match Strand::for_job(&parcel) {
+            Ok(strand) => strand,
+            Err(error) => return Ok(Err(error)),
+        };
+        strand.control().waker.set(cx.waker());
+        // SAFETY: the strand was taken for this parcel.
+        if unsafe { strand.resume(&mut parcel) } {
+            strand.retire();
+            return Ok(parcel.into_result());
+        }
+        let fiber = Self { strand: Some(strand), parcel };
+        fiber.has_suspended(cx);
+        Err(fiber)
+    }
+}
+
 impl<R, F> Fiber<R, F> {
     /// Runs it until it waits (`false`) or has ended (`true`).
     #[inline]
     fn resume(&mut self) -> bool {
         let Some(strand) = &mut self.strand else { return true };
-        // SAFETY: `spawn` took the strand for this parcel, and nothing else parts the two: they may
-        // only move together.
+        // SAFETY: `spawn` or `begin` took the strand for this parcel, and nothing else parts the two:
+        // they may only move together.
         let ended = unsafe { strand.resume(&mut self.parcel) };
         if ended && let Some(strand) = self.strand.take() {
             strand.retire();
@@ -437,9 +464,19 @@ impl<R, F> Fiber<R, F> {
 
     /// How it ended.
     fn take_result(&mut self) -> Result<R> {
-        match mem::replace(&mut self.parcel, Parcel::Away) {
-            Parcel::Result(result) => result,
-            Parcel::Job(_) | Parcel::Away => Err(cancelled()),
+        mem::replace(&mut self.parcel, Parcel::Away).into_result()
+    }
+
+    /// It was polled and has not ended.
+    fn has_suspended(&self, cx: &mut Context<'_>) {
+        if let Some(control) = self.control() {
+            control.waker.set(Waker::noop());
+        }
+        if self.preempted() {
+            // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets
+            // timers and I/O in, which here would be 61 slices. `pass` wakes after they had their
+            // turn.
+            let _ = pin!(pass()).poll(cx);
         }
     }
 
@@ -510,15 +547,7 @@ impl<R, F> Future for Fiber<R, F> {
         if self.resume() {
             return Poll::Ready(self.take_result());
         }
-        if let Some(control) = self.control() {
-            control.waker.set(Waker::noop());
-        }
-        if self.preempted() {
-            // Not `wake_by_ref`: a LocalSet polls self-woken tasks up to 61 times before it lets
-            // timers and I/O in, which here would be 61 slices. `pass` wakes after they had their
-            // turn.
-            let _ = pin!(pass()).poll(cx);
-        }
+        self.has_suspended(cx);
         Poll::Pending
     }
 }

@@ -4,7 +4,7 @@
 //! it was before its first job, and waits among the idle ones of its thread for another: so a call
 //! sets up neither a stack nor a coroutine nor a control block.
 
-use super::{CURRENT, Control, STACK_BYTES, interrupt};
+use super::{CURRENT, Control, STACK_BYTES, cancelled, interrupt};
 use crate::error::{Error, ErrorKind, Result};
 use corosensei::{
     Coroutine, CoroutineResult, Yielder,
@@ -30,6 +30,16 @@ pub(super) enum Parcel<R, F> {
     Result(Result<R>),
 }
 
+impl<R, F> Parcel<R, F> {
+    #[inline]
+    pub(super) fn into_result(self) -> Result<R> {
+        match self {
+            Self::Result(result) => result,
+            Self::Job(_) | Self::Away => Err(cancelled()),
+        }
+    }
+}
+
 /// A job, without its types.
 ///
 /// SAFETY: it may be called on a strand only, with the control block of that strand, whose `parcel`
@@ -41,13 +51,19 @@ pub(super) type Run = unsafe fn(&Control);
 /// # Safety
 /// As for [`Run`].
 unsafe fn run<R, F: FnOnce() -> Result<R>>(control: &Control) {
-    // SAFETY: the caller's promise. The borrow ends before the job begins, which may suspend.
-    let parcel = unsafe { &mut *control.parcel.get().cast::<Parcel<R, F>>() };
-    let Parcel::Job(job) = mem::replace(parcel, Parcel::Away) else { return };
+    // It is taken out where it runs, so that it moves only once.
+    let job = || {
+        // SAFETY: the caller's promise. The borrow ends before the job begins, which may suspend.
+        let parcel = unsafe { &mut *control.parcel.get().cast::<Parcel<R, F>>() };
+        match mem::replace(parcel, Parcel::Away) {
+            Parcel::Job(job) => job(),
+            Parcel::Away | Parcel::Result(_) => Err(cancelled()),
+        }
+    };
     let result =
         catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(Error::from_panic(panic)));
-    // SAFETY: the caller's promise; it is the parcel that the last resume has lent.
-    unsafe { *control.parcel.get().cast::<Parcel<R, F>>() = Parcel::Result(result) };
+    // SAFETY: the caller's promise; it is the parcel that the last resume has lent, and it is empty.
+    unsafe { control.parcel.get().cast::<Parcel<R, F>>().write(Parcel::Result(result)) };
 }
 
 /// A stack, suspended or idle, with the control block of the fiber that has it.
@@ -64,6 +80,7 @@ impl Strand {
     ///
     /// # Errors
     /// `memory` if the system has no room for another stack.
+    #[inline]
     pub(super) fn for_job<R, F: FnOnce() -> Result<R>>(_: &Parcel<R, F>) -> Result<Self> {
         // At the end of a thread those may be gone before the last fibers are.
         let idle = IDLE.try_with(|idle| idle.borrow_mut().pop()).ok().flatten();
@@ -118,6 +135,7 @@ impl Strand {
     }
 
     /// Its job has ended, or never began: it takes the next one.
+    #[inline]
     pub(super) fn retire(self) {
         self.0.control.clear();
         // Where there is no room for it, it is dropped: not under the borrow.

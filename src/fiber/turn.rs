@@ -1,6 +1,6 @@
 //! Whose turn it is in one interpreter.
 
-use super::Fiber;
+use super::{Fiber, spawn};
 use crate::error::Result;
 use std::{
     cell::{Cell, RefCell},
@@ -38,27 +38,49 @@ impl Turn {
         &self,
         fiber: Fiber<R, F>,
     ) -> impl Future<Output = Result<R>> + Unpin + use<R, F> {
-        let id = self.0.next.get() + 1;
-        self.0.next.set(id);
-        Taking { fiber: Some(fiber), turn: self.0.clone(), id }
+        Taking { fiber: Some(fiber), turn: self.0.clone(), id: self.0.number() }
     }
 
-    /// The same with its first poll, in which most calls end. `Err`: the rest of one that does not.
+    /// The call that runs `job` on a fiber of its own, with its first poll, in which most calls end.
+    /// `Err`: the rest of one that does not.
+    #[inline]
     pub fn begin<R, F>(
         &self,
-        mut fiber: Fiber<R, F>,
+        job: F,
         cx: &mut Context<'_>,
-    ) -> Result<Result<R>, impl Future<Output = Result<R>> + Unpin + use<R, F>> {
-        let id = self.0.next.get() + 1;
-        self.0.next.set(id);
-        match self.0.poll(id, &mut fiber, cx) {
-            Poll::Ready(result) => Ok(result),
-            Poll::Pending => Err(Taking { fiber: Some(fiber), turn: self.0.clone(), id }),
-        }
+    ) -> Result<Result<R>, impl Future<Output = Result<R>> + Unpin + use<R, F>>
+    where
+        R: 'static,
+        F: FnOnce() -> Result<R> + 'static,
+    {
+        let (turn, id) = (&*self.0, self.0.number());
+        let fiber = if turn.admits(id, cx.waker()) {
+            let begun = Fiber::begin(job, cx);
+            turn.leave(id, begun.as_ref().is_err_and(Fiber::keeps_interpreter));
+            match begun {
+                Ok(result) => return Ok(result),
+                Err(fiber) => fiber,
+            }
+        } else {
+            match spawn(job) {
+                Ok(fiber) => fiber,
+                Err(error) => {
+                    turn.forget(id);
+                    return Ok(Err(error));
+                }
+            }
+        };
+        Err(Taking { fiber: Some(fiber), turn: self.0.clone(), id })
     }
 }
 
 impl State {
+    /// The number of a call.
+    fn number(&self) -> u64 {
+        self.next.set(self.next.get() + 1);
+        self.next.get()
+    }
+
     /// Lets call `id` go on, if it may.
     #[inline]
     fn poll<R, F>(
@@ -71,21 +93,28 @@ impl State {
             return Poll::Pending;
         }
         let result = Pin::new(&mut *fiber).poll(cx);
-        if result.is_pending() && fiber.keeps_interpreter() {
+        self.leave(id, result.is_pending() && fiber.keeps_interpreter());
+        result
+    }
+
+    /// Call `id` has run, and ended or waits now. Does it keep the turn?
+    #[inline]
+    fn leave(&self, id: u64, keeps: bool) {
+        if keeps {
             self.holder.set(id);
         } else {
             self.free(id);
         }
-        result
     }
 
     /// May call `id` go on now? If not, `waker` is woken when it may.
+    #[inline]
     fn admits(&self, id: u64, waker: &Waker) -> bool {
         let holder = self.holder.get();
-        let mut waiting = self.waiting.borrow_mut();
-        if holder == id || (holder == 0 && waiting.is_empty()) {
+        if holder == id || (holder == 0 && self.waiting.borrow().is_empty()) {
             return true;
         }
+        let mut waiting = self.waiting.borrow_mut();
         if holder == 0 && waiting.keys().next().is_none_or(|next| *next >= id) {
             waiting.remove(&id);
             return true;
@@ -99,8 +128,12 @@ impl State {
         if self.holder.get() == id {
             self.holder.set(0);
         }
-        if self.holder.get() == 0
-            && let Some(waker) = self.waiting.borrow().values().next()
+        if self.holder.get() != 0 {
+            return;
+        }
+        let waiting = self.waiting.borrow();
+        if !waiting.is_empty()
+            && let Some(waker) = waiting.values().next()
         {
             waker.wake_by_ref();
         }

@@ -168,8 +168,10 @@ impl Work {
         let address = &local.address;
         let (span, slice) = (address.span(&self, chain), address.shared.limits.slice);
         let is_load = matches!(self, Self::Load(..));
-        let run = || local.run(self, chain, None, Some(room), span);
-        match fiber::in_any_turn(slice, run) {
+        let turn = fiber::join_turn(slice);
+        let came = local.run(self, chain, None, Some(room), span);
+        drop(turn);
+        match came {
             Came::ToItsEnd(result) => {
                 address.mailbox.give_back(room);
                 if is_load {

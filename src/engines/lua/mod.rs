@@ -72,11 +72,7 @@ impl Interpreter for Instance {
 
     fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
         let state = self.state.clone();
-        let fiber = match fiber::spawn(move || state.run(Job::Call { key, args })) {
-            Ok(fiber) => fiber,
-            Err(error) => return Begun::Ended(Err(error)),
-        };
-        match self.turn.begin(fiber, cx) {
+        match self.turn.begin(move || state.run(Job::Call { key, args }), cx) {
             Ok(result) => Begun::Ended(result),
             Err(rest) => Begun::Waits(Box::pin(rest)),
         }
