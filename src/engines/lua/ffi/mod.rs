@@ -63,7 +63,9 @@ pub(super) struct State {
     heap: heap::Heap,
     /// When the table of functions by export name was begun: it holds while no export changes.
     proxies_epoch: Cell<u64>,
-    /// Idle Lua threads.
+    /// The Lua thread of the call that ended last, which mostly is that of the next one too.
+    idle: Cell<Option<Thread>>,
+    /// Other idle Lua threads.
     threads: RefCell<Vec<Thread>>,
     scope: Rc<dyn Scope>,
     /// Three of the scope's answers: how large a value may be, whether no signal reminds a script
@@ -258,7 +260,9 @@ impl State {
         // is no resume, so a stray top-level yield is an error in the script. `call` outlives it.
         let status = unsafe {
             native::refresh(l);
-            hook::arm_standing(l);
+            if self.polls {
+                hook::arm_standing(l);
+            }
             lua_pushcfunction(l, failure::on_error);
             match &call.job {
                 Job::Call { key, args } if push_scalars(l, *key, args) => {
@@ -288,7 +292,7 @@ impl State {
 
     /// An idle Lua thread.
     fn take_thread(&self) -> Result<Thread> {
-        if let Some(thread) = self.threads.borrow_mut().pop() {
+        if let Some(thread) = self.idle.take().or_else(|| self.threads.borrow_mut().pop()) {
             return Ok(thread);
         }
         let mut thread = Thread { l: std::ptr::null_mut(), reference: 0 };
@@ -316,6 +320,7 @@ impl State {
                 lua_sethook(thread.l, None, 0, 0);
             }
         }
+        let Some(thread) = self.idle.replace(Some(thread)) else { return };
         let mut threads = self.threads.borrow_mut();
         if threads.len() < POOLED_THREADS {
             return threads.push(thread);
@@ -331,7 +336,7 @@ impl State {
         if error.kind() == ErrorKind::Memory {
             // Idle threads may hold large stacks, which only their end frees.
             let idle = self.threads.take();
-            idle.into_iter().for_each(|thread| self.free_thread(thread));
+            idle.into_iter().chain(self.idle.take()).for_each(|thread| self.free_thread(thread));
         }
         self.free_thread(thread);
     }

@@ -63,6 +63,7 @@ impl State {
     pub(in crate::engines::lua) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
         let memory = scope.limits().memory_bytes;
         let state = Rc::new(Self {
+            idle: Cell::new(None),
             threads: RefCell::default(),
             caller: scope.caller().clone(),
             value_bytes: scope.limits().value_bytes,
