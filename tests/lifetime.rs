@@ -584,6 +584,30 @@ async fn late_exports_are_found() {
     .await;
 }
 
+// What a thread remembers of names is right also of many, of long ones, and when they change.
+#[tokio::test(start_paused = true)]
+async fn many_names_are_called_for_what_they_stand_for_now() {
+    inline(builder(&exposing()), async |broker| {
+        let name = |number| format!("{}{number}", if number % 9 == 0 { LONG } else { "n" });
+        let target = |number, round| if (number + round) % 2 == 0 { "first" } else { "second" };
+        let export = |number, round| format!("{}={}", name(number), target(number, round));
+        let a = open(&broker, "a", "calls").await;
+        for round in 0..3 {
+            let all: Vec<_> = (0..300).map(|number| export(number, round)).collect();
+            a.eval::<()>(&all.join(" ")).await.unwrap();
+            // The second time they are remembered.
+            for number in (0..300).chain(0..300) {
+                let answer = a.call::<String>(&name(number), ()).await;
+                assert_eq!(answer.unwrap(), target(number, round));
+            }
+        }
+    })
+    .await;
+}
+
+/// Longer than what is remembered.
+const LONG: &str = "a_name_that_is_longer_than_most_names_are";
+
 // C-183: the parts of dotted names are namespaces as long as any name begins with them.
 #[tokio::test(start_paused = true)]
 async fn namespaces_come_and_go_with_their_names() {

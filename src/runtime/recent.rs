@@ -27,28 +27,27 @@ struct Recent {
     name: Name,
 }
 
-/// A name that is short enough to be remembered, filled up with what is in no name; the last byte is
-/// its length.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Name([u8; 32]);
+/// A name that is short enough to be remembered: how long it is, and its bytes.
+struct Name(u8, [u8; 31]);
 
 impl Name {
     fn new(name: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        bytes[31] = u8::try_from(name.len()).ok().filter(|length| *length < 32)?;
-        bytes[..name.len()].copy_from_slice(name.as_bytes());
-        Some(Self(bytes))
+        let mut bytes = [0; 31];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self(u8::try_from(name.len()).ok()?, bytes))
     }
 
-    /// Where it is looked for first.
-    fn place(&self, broker: usize, owner: ContextId) -> usize {
-        let mut sum = broker as u64 ^ owner.as_u64();
-        for word in self.0.as_chunks().0 {
-            // The multiplier of Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
-            sum = (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-        (sum >> 40) as usize
+    fn bytes(&self) -> &[u8] {
+        &self.1[..usize::from(self.0)]
     }
+}
+
+/// Where a name is looked for first.
+fn place(broker: usize, owner: ContextId, name: &[u8]) -> usize {
+    let mix = |sum: u64, byte: &u8| sum.rotate_left(7) ^ u64::from(*byte);
+    let sum = name.iter().fold(broker as u64 ^ owner.as_u64(), mix);
+    // The multiplier of Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4).
+    (sum.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
 
 struct Table {
@@ -60,15 +59,16 @@ struct Table {
 
 impl Table {
     /// Where a name may be.
-    fn places(&self, broker: usize, owner: ContextId, name: &Name) -> impl Iterator<Item = usize> {
-        let (size, first) = (self.places.len(), name.place(broker, owner));
+    fn places(&self, broker: usize, owner: ContextId, name: &[u8]) -> impl Iterator<Item = usize> {
+        let (size, first) = (self.places.len(), place(broker, owner, name));
         (first..first + PLACES.min(size)).map(move |place| place & (size - 1))
     }
 
-    fn find(&self, broker: usize, owner: ContextId, name: &Name) -> Option<&Recent> {
+    fn find(&self, broker: usize, owner: ContextId, name: &[u8]) -> Option<&Recent> {
         self.places(broker, owner, name).find_map(|place| {
             let known = self.places[place].as_ref()?;
-            let is_it = known.owner == owner && known.broker == broker && known.name == *name;
+            let is_it =
+                known.owner == owner && known.broker == broker && known.name.bytes() == name;
             is_it.then_some(known)
         })
     }
@@ -88,12 +88,13 @@ impl Table {
         if 2 * self.used >= size && size < MOST {
             self.rebuild(|known| known.broker != recent.broker || known.epoch >= recent.epoch);
         }
-        let mut places = self.places(recent.broker, recent.owner, &recent.name);
+        let name = recent.name.bytes();
+        let mut places = self.places(recent.broker, recent.owner, name);
         let Some(first) = places.next() else { return };
         // What held before an export changed makes room for what holds now.
         let is_free = |place: &usize| {
             self.places[*place].as_ref().is_none_or(|known| {
-                let is_it = known.owner == recent.owner && known.name == recent.name;
+                let is_it = known.owner == recent.owner && known.name.bytes() == name;
                 known.broker == recent.broker && (is_it || known.epoch < recent.epoch)
             })
         };
@@ -111,10 +112,9 @@ thread_local! {
 ///
 /// The broker is known by an address, which nobody else gets while one of its functions lives.
 pub(super) fn find(broker: usize, owner: ContextId, name: &str, epoch: u64) -> Option<Function> {
-    let name = Name::new(name)?;
     let find = |table: &RefCell<Table>| {
         let table = table.borrow();
-        let known = table.find(broker, owner, &name)?;
+        let known = table.find(broker, owner, name.as_bytes())?;
         (known.epoch == epoch).then(|| known.function.upgrade()).flatten()
     };
     RECENT.try_with(find).ok().flatten()
