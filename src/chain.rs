@@ -65,6 +65,7 @@ impl Chain {
     }
 
     /// Runs `f`, one poll of a call, as part of this chain.
+    #[inline]
     pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
         /// Restores the outer chain, also when `f` panics.
         struct Restore(Option<Chain>);
