@@ -67,22 +67,66 @@ pub(crate) struct Slot {
     number: usize,
 }
 
-thread_local! {
-    static SLOT: Cell<*const Slot> = const { Cell::new(ptr::null()) };
-    static EPOCH: Cell<u64> = const { Cell::new(0) };
+/// What a thread has of it, in one place, since every call asks for most of it.
+struct Here {
+    /// That of the thread, if a watchdog watches it.
+    slot: Cell<*const Slot>,
+    epoch: Cell<u64>,
     /// How long the turn that is on may last, and when it was first asked about, on a thread without a
     /// slot.
-    static TURN: Cell<Option<Duration>> = const { Cell::new(None) };
-    static TURN_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    turn: Cell<Option<Duration>>,
+    turn_since: Cell<Option<Instant>>,
     /// Somebody waits for his turn after all others.
-    static PASSED: Cell<bool> = const { Cell::new(false) };
+    passed: Cell<bool>,
 }
 
+thread_local! {
+    static HERE: Here = const {
+        Here {
+            slot: Cell::new(ptr::null()),
+            epoch: Cell::new(0),
+            turn: Cell::new(None),
+            turn_since: Cell::new(None),
+            passed: Cell::new(false),
+        }
+    };
+}
+
+impl Here {
+    #[inline]
+    fn next_epoch(&self) -> u64 {
+        self.epoch.set(self.epoch.get() + 1);
+        self.epoch.get()
+    }
+
+    /// Has the turn that is on lasted its slice, by the clock? That runs from the first time that
+    /// somebody asks: many a turn ends before.
+    fn clock_is_over(&self) -> bool {
+        let Some(slice) = self.turn.get() else { return false };
+        match self.turn_since.get() {
+            Some(began) => began.elapsed() >= slice,
+            None => {
+                self.turn_since.set(Some(Instant::now()));
+                false
+            }
+        }
+    }
+}
+
+/// Runs `f` with what the thread has, and with its slot.
+#[inline]
+fn with_here<R>(f: impl FnOnce(&Here, Option<&Slot>) -> R) -> R {
+    HERE.with(|here| {
+        let slot = here.slot.get();
+        // SAFETY: it is null or points to the slot that the `Registered` of this thread keeps alive;
+        // its drop nulls the pointer first.
+        f(here, if slot.is_null() { None } else { Some(unsafe { &*slot }) })
+    })
+}
+
+#[inline]
 fn with_slot<R>(f: impl FnOnce(&Slot) -> R) -> Option<R> {
-    let slot = SLOT.get();
-    // SAFETY: `SLOT` is null or points to the slot that the `Registered` of this thread keeps
-    // alive; its drop nulls the pointer first.
-    (!slot.is_null()).then(|| f(unsafe { &*slot }))
+    with_here(|_, slot| slot.map(f))
 }
 
 /// What was published before the innermost run.
@@ -95,14 +139,13 @@ pub(super) struct Entered(u64, Target);
 /// changes.
 #[inline]
 pub(super) fn enter(target: Target) -> Entered {
-    let epoch = EPOCH.get() + 1;
-    EPOCH.set(epoch);
-    with_slot(|slot| {
+    with_here(|here, slot| {
+        let epoch = here.next_epoch();
+        let Some(slot) = slot else { return Entered(0, Target::NONE) };
         let before = Entered(slot.active.load(Relaxed), slot.publish(target));
         slot.active.store(epoch, Relaxed);
         before
     })
-    .unwrap_or(Entered(0, Target::NONE))
 }
 
 /// It suspended or ended: restores what was published before, and returns its target.
@@ -130,11 +173,15 @@ pub(crate) struct InTurn {
 }
 
 impl Drop for InTurn {
+    #[inline]
     fn drop(&mut self) {
-        if with_slot(|slot| slot.turn.store(self.outer, Relaxed)).is_none() {
-            TURN.set(self.outer_by_clock.0);
-            TURN_SINCE.set(self.outer_by_clock.1);
-        }
+        with_here(|here, slot| match slot {
+            Some(slot) => slot.turn.store(self.outer, Relaxed),
+            None => {
+                here.turn.set(self.outer_by_clock.0);
+                here.turn_since.set(self.outer_by_clock.1);
+            }
+        });
     }
 }
 
@@ -144,23 +191,21 @@ impl Drop for InTurn {
 /// A worker only notes that the turn changes, and the watchdog keeps the time; where none watches
 /// (inline mode), the clock is asked.
 pub(crate) fn in_turn<R>(slice: Duration, f: impl FnOnce() -> R) -> R {
-    let _turn = begin_turn(slice);
+    let _turn = with_here(|here, slot| begin_turn(here, slot, slice));
     f()
 }
 
 #[inline]
-fn begin_turn(slice: Duration) -> InTurn {
-    let turn = EPOCH.get() + 1;
-    EPOCH.set(turn);
-    let outer = with_slot(|slot| {
-        let outer = slot.turn.load(Relaxed);
-        slot.turn.store(turn, Relaxed);
-        outer
-    });
-    match outer {
-        Some(outer) => InTurn { outer, outer_by_clock: (None, None) },
+fn begin_turn(here: &Here, slot: Option<&Slot>, slice: Duration) -> InTurn {
+    let turn = here.next_epoch();
+    match slot {
+        Some(slot) => {
+            let outer = slot.turn.load(Relaxed);
+            slot.turn.store(turn, Relaxed);
+            InTurn { outer, outer_by_clock: (None, None) }
+        }
         None => {
-            let outer_by_clock = (TURN.replace(Some(slice)), TURN_SINCE.replace(None));
+            let outer_by_clock = (here.turn.replace(Some(slice)), here.turn_since.replace(None));
             InTurn { outer: 0, outer_by_clock }
         }
     }
@@ -169,42 +214,34 @@ fn begin_turn(slice: Duration) -> InTurn {
 /// The same until the result is dropped, as part of the turn that is on, if one is.
 #[inline]
 pub(crate) fn join_turn(slice: Duration) -> Option<InTurn> {
-    let is_on = with_slot(|slot| slot.turn.load(Relaxed) != 0);
-    let is_on = is_on.unwrap_or_else(|| TURN.get().is_some());
-    (!is_on).then(|| begin_turn(slice))
+    with_here(|here, slot| {
+        let is_on = match slot {
+            Some(slot) => slot.turn.load(Relaxed) != 0,
+            None => here.turn.get().is_some(),
+        };
+        (!is_on).then(|| begin_turn(here, slot, slice))
+    })
 }
 
 /// Waits until all others of the thread, timers and sockets too, have had their turn.
 pub(crate) async fn pass() {
-    PASSED.set(true);
+    HERE.with(|here| here.passed.set(true));
     tokio::task::yield_now().await;
 }
 
 /// Has anybody [passed](pass) since this was asked last? Then the runtime must have its turn soon.
 pub(crate) fn has_passed() -> bool {
-    PASSED.replace(false)
+    HERE.with(|here| here.passed.replace(false))
 }
 
 /// Has the turn that is on lasted its slice?
+#[inline]
 pub(crate) fn turn_is_over() -> bool {
-    with_slot(|slot| {
+    with_here(|here, slot| {
+        let Some(slot) = slot else { return here.clock_is_over() };
         let turn = slot.turn.load(Relaxed);
         turn != 0 && slot.turn_over.load(Relaxed) == turn
     })
-    .unwrap_or_else(clock_is_over)
-}
-
-/// The same by the clock, where no watchdog watches. It runs from the first time that somebody asks:
-/// many a turn ends before that.
-fn clock_is_over() -> bool {
-    let Some(slice) = TURN.get() else { return false };
-    match TURN_SINCE.get() {
-        Some(began) => began.elapsed() >= slice,
-        None => {
-            TURN_SINCE.set(Some(Instant::now()));
-            false
-        }
-    }
 }
 
 /// Is the slice of the fiber that runs now over? (An interrupt that was meant for an earlier run
@@ -219,7 +256,7 @@ pub fn expired() -> bool {
 
 /// The same, but asks the clock in inline mode: for what looks rarely.
 pub(super) fn expired_by_clock() -> bool {
-    with_slot(Slot::is_expired).unwrap_or_else(clock_is_over)
+    with_here(|here, slot| slot.map_or_else(|| here.clock_is_over(), Slot::is_expired))
 }
 
 /// The running fiber suspends because its slice is over.
@@ -311,7 +348,7 @@ impl Slots {
         if self.signals {
             os::prepare(&slot);
         }
-        SLOT.set(Arc::as_ptr(&slot));
+        HERE.with(|here| here.slot.set(Arc::as_ptr(&slot)));
         self.lock().push(slot.clone());
         Registered { slot, slots: self.clone() }
     }
@@ -352,7 +389,7 @@ pub(crate) struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.slots.lock().retain(|slot| !Arc::ptr_eq(slot, &self.slot));
-        SLOT.set(ptr::null());
+        HERE.with(|here| here.slot.set(ptr::null()));
     }
 }
 
