@@ -67,10 +67,16 @@ impl Bell {
     /// Lets the actor poll its call. The second is true if it was woken meanwhile on this thread.
     #[inline]
     pub(super) fn poll<T>(self: &Arc<Self>, poll: impl FnOnce(&mut Context<'_>) -> T) -> (T, bool) {
-        let outer = POLLED.replace(Arc::as_ptr(self));
-        // What panics in there becomes its answer.
+        /// Restores the outer one, also when a waker of the host panics.
+        struct Restore(*const Bell);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                POLLED.set(self.0);
+            }
+        }
+        let _restore = Restore(POLLED.replace(Arc::as_ptr(self)));
         let polled = poll(&mut Context::from_waker(&self.arm()));
-        (polled, POLLED.replace(outer).is_null())
+        (polled, POLLED.get().is_null())
     }
 
     /// The number of its call.

@@ -12,7 +12,7 @@ use super::{
     console::Console,
     context::Address,
     flight::{Bell, Flight},
-    mailbox::{Message, Reply, Request, Taken, Work},
+    mailbox::{Message, NEAR, Reply, Request, Taken, Work},
     reply::Receiver,
     room::Room,
     running::{Began, Running},
@@ -21,6 +21,7 @@ use super::{
 use crate::{chain::Chain, engine::Interpreter, error::Result, fiber, value::Value};
 use std::{
     cell::{Cell, RefCell},
+    mem,
     pin::pin,
     ptr,
     rc::Rc,
@@ -149,6 +150,11 @@ impl Local {
                 call.owes(Reply::To(reply), room.map_or_else(Room::default, needs));
                 let polled = call.wait(&mut Context::from_waker(&bell.waker()));
                 self.settle(polled, bell, call);
+                if polled.is_ready() {
+                    // Nothing tells the actor to look into the mailbox.
+                    let freed = mem::take(&mut self.taken.borrow_mut().freed);
+                    self.address.mailbox.give_back(freed);
+                }
                 Came::ToAWait(answer)
             }
         };
@@ -236,13 +242,16 @@ impl Local {
         if let Some(control) = self.address.mailbox.receive(&mut taken, cx.waker()) {
             return Some(Message::Control(control));
         }
+        let is_over = !taken.is_empty() && fiber::turn_is_over();
         // Those first that are given up, also where the turn is over: each may have others below it that
         // compute until they are ended too.
-        let given_up = taken.next_woken(|number| self.flight.borrow().is_given_up(number));
+        let given_up = |number| self.flight.borrow().is_given_up(number);
+        let given_up = taken.next_woken(given_up, if is_over { usize::MAX } else { NEAR });
         if given_up.is_some() || taken.is_empty() {
             return given_up;
         }
-        if fiber::turn_is_over() {
+        if is_over {
+            taken.end_turn();
             // Many short calls together may take no more than one long one: the rest of them have the
             // context's next turn, when the other contexts, and the timers, have had theirs.
             let _ = pin!(fiber::pass()).poll(cx);

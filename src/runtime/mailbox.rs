@@ -107,12 +107,15 @@ pub(crate) struct Taken {
     requests: VecDeque<Request>,
     /// A call went on: now one may begin.
     begins: bool,
+    /// The turn before was over too early: all calls begin first that are to, so that their deadlines
+    /// are watched although others compute.
+    begins_all: bool,
     /// Room that calls have left.
     pub(crate) freed: Room,
 }
 
-/// So many calls are looked at before one of them goes on.
-const NEAR: usize = 8;
+/// So many calls are looked at before one of them goes on, while the turn is not over.
+pub(crate) const NEAR: usize = 8;
 
 impl Taken {
     pub(crate) fn is_empty(&self) -> bool {
@@ -132,18 +135,27 @@ impl Taken {
     /// The next call. Those that may go on and those that are to begin take turns, so that neither
     /// hold the others up.
     pub(crate) fn next(&mut self) -> Option<Message> {
-        let begins = mem::take(&mut self.begins) || self.woken.is_empty();
+        let begins = mem::take(&mut self.begins) || self.begins_all || self.woken.is_empty();
         if let Some(request) = begins.then(|| self.requests.pop_front()).flatten() {
             return Some(Message::Request(request));
         }
-        self.begins = true;
+        (self.begins, self.begins_all) = (true, false);
         self.woken.pop_front().map(Message::Woken)
     }
 
-    /// The first of the calls that may go on for which `pick` says so, of those that are near.
-    pub(crate) fn next_woken(&mut self, pick: impl Fn(usize) -> bool) -> Option<Message> {
-        let place = self.woken.iter().take(NEAR).position(|call| pick(*call))?;
+    /// The first of the calls that may go on for which `pick` says so, of those that are `near`.
+    pub(crate) fn next_woken(
+        &mut self,
+        pick: impl Fn(usize) -> bool,
+        near: usize,
+    ) -> Option<Message> {
+        let place = self.woken.iter().take(near).position(|call| pick(*call))?;
         self.woken.remove(place).map(Message::Woken)
+    }
+
+    /// The turn is over. If only calls that begin have had it, those that go on have the next one.
+    pub(crate) fn end_turn(&mut self) {
+        self.begins_all = !self.begins_all;
     }
 
     pub(crate) fn into_requests(self) -> VecDeque<Request> {
@@ -421,7 +433,11 @@ impl Mailbox {
     /// into `taken`. If that stays empty, `waker` is woken when something comes.
     pub(crate) fn receive(&self, taken: &mut Taken, waker: &Waker) -> Option<Control> {
         let has_requests = !taken.requests.is_empty();
-        let wanted = if has_requests { CONTROL | WOKEN } else { CONTROL | WOKEN | REQUESTS };
+        let mut wanted = if has_requests { CONTROL | WOKEN } else { CONTROL | WOKEN | REQUESTS };
+        if taken.freed != Room::default() {
+            // Somebody may wait for it.
+            wanted |= FULL;
+        }
         if !taken.is_empty() && self.there.load(Acquire) & wanted == 0 {
             return None;
         }
