@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 use support::*;
-use tokio::task::LocalSet;
+use tokio::{sync::Notify, task::LocalSet};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -158,3 +158,146 @@ async fn calls_begin_beside_one_that_computes() {
     spin.abort();
     join_all(calls).await.into_iter().for_each(|result| result.unwrap());
 }
+
+/// Numbers that look random, from xorshift.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// What calls of all kinds do: end at once, wait until `goes_on`, yield, or wait for ever.
+fn all_kinds(goes_on: &Arc<Notify>) -> Fake {
+    let (direct, fiber) = (goes_on.clone(), goes_on.clone());
+    Fake::new()
+        .on("echo", |_, mut args| async move { Ok(args.pop().unwrap_or_default()) })
+        .on("wait", move |_, _| {
+            let goes_on = direct.clone();
+            async move {
+                goes_on.notified().await;
+                Ok(Value::Nil)
+            }
+        })
+        .on_fiber("fiber_wait", move |_, _| {
+            let goes_on = fiber.clone();
+            calog::fiber::block_on(async move { goes_on.notified().await })?;
+            Ok(Value::Nil)
+        })
+        .on("yields", |_, _| async {
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+            Ok(Value::Nil)
+        })
+        .on("forever", |_, _| std::future::pending())
+        .on("relay", |env, mut args| async move {
+            let name = args.remove(0);
+            env.call(name.as_str().unwrap(), args).await
+        })
+}
+
+/// Calls of all kinds are begun, given up, late and answered at random; then there is as much room as
+/// there was.
+async fn room_is_what_it_was(broker: &Broker, goes_on: &Notify, seed: u64) {
+    let mut numbers = Numbers(seed);
+    let context = open(broker, "a", "echo wait fiber_wait yields forever").await;
+    let other = open(broker, "b", "relay").await;
+    let mut calls = Vec::new();
+    for _ in 0..400 {
+        let text = "x".repeat([0, 2000, 40_000][numbers.below(3) as usize]);
+        let name = ["wait", "fiber_wait", "echo", "yields"][numbers.below(4) as usize];
+        match numbers.below(8) {
+            0..4 => {
+                let call = match numbers.below(3) {
+                    0 => context.call::<Value>(name, (text,)),
+                    1 => context.try_call::<Value>(name, (text,)),
+                    _ => other.call::<Value>("relay", (name, text)),
+                };
+                let late = numbers.below(3) == 0;
+                let mut call =
+                    if late { call.deadline(numbers.below(20) as u32 * MS) } else { call };
+                if futures::poll!(&mut call).is_pending() {
+                    calls.push(call);
+                }
+            }
+            4 => drop(context.post("echo", (text,))),
+            5 if !calls.is_empty() => {
+                let place = numbers.below(calls.len() as u64) as usize;
+                drop(calls.swap_remove(place));
+            }
+            6 if !calls.is_empty() => {
+                let place = numbers.below(calls.len() as u64) as usize;
+                if futures::poll!(&mut calls[place]).is_ready() {
+                    drop(calls.swap_remove(place));
+                }
+            }
+            7 => {
+                goes_on.notify_waiters();
+                tokio::time::sleep(MS).await;
+            }
+            _ => tokio::task::yield_now().await,
+        }
+    }
+    drop(calls);
+    within(async {
+        while context.usage().await.unwrap().calls > 0 || broker.stats().queued() > 0 {
+            goes_on.notify_waiters();
+            tokio::task::yield_now().await;
+        }
+        // What the last of them has left is given back before the answer.
+        context.usage().await.unwrap();
+    })
+    .await;
+    let mut most: Vec<_> = (0..CALLS).map(|_| context.try_call::<()>("forever", ())).collect();
+    for call in &mut most {
+        start(call).await;
+    }
+    assert_eq!(kind(context.try_call::<()>("forever", ()).await), ErrorKind::Busy, "{seed}");
+    drop(most);
+    // All of the other kind of room is there too.
+    let all = "x".repeat(63 * 1024);
+    within(context.call::<Value>("echo", (all,))).await.unwrap();
+    within(context.close()).await;
+    within(other.close()).await;
+}
+
+const CALLS: usize = 3;
+
+fn little_room() -> Limits {
+    Limits::default().concurrent_calls(CALLS).memory_bytes(64 * 1024).value_bytes(64 * 1024)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_room_is_lost_or_won_in_inline_mode() {
+    let goes_on = Arc::new(Notify::new());
+    let fake = all_kinds(&goes_on);
+    let watch = fake.watch();
+    for seed in 1..=SEEDS {
+        inline(builder(&fake).limits(little_room()), async |broker| {
+            room_is_what_it_was(&broker, &goes_on, seed).await;
+        })
+        .await;
+    }
+    assert_eq!((watch.interpreters(), watch.handles()), (0, 0));
+}
+
+#[tokio::test]
+async fn no_room_is_lost_or_won_across_threads() {
+    let goes_on = Arc::new(Notify::new());
+    let fake = all_kinds(&goes_on);
+    let watch = fake.watch();
+    let broker = threaded(builder(&fake).limits(little_room()), 2);
+    for seed in 1..=SEEDS {
+        room_is_what_it_was(&broker, &goes_on, seed).await;
+    }
+    within(broker.shutdown(TIMEOUT)).await.unwrap();
+    assert_eq!((watch.interpreters(), watch.handles()), (0, 0));
+}
+
+/// So often the numbers are others.
+const SEEDS: u64 = 20;

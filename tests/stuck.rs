@@ -4,11 +4,16 @@
 
 mod support;
 
-use calog::{Broker, Builder, Context, ErrorKind, Limits, Stats};
+use calog::{Broker, Builder, ErrorKind, Limits, Stats};
 use futures::future::join_all;
 use std::{
-    future::{IntoFuture, pending},
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    future::{Future, IntoFuture, pending},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 use support::*;
@@ -35,7 +40,7 @@ fn holding(blockade: &Blockade, gate: &Gate) -> Builder {
     builder(&fake)
 }
 
-async fn opened(broker: &Broker, worker: usize, source: &str) -> Context {
+async fn opened(broker: &Broker, worker: usize, source: &str) -> calog::Context {
     let context = broker.open("fake").worker(worker).await.unwrap();
     context.eval::<()>(source).await.unwrap();
     context
@@ -391,4 +396,42 @@ async fn a_dropped_broker_answers_for_a_held_worker() {
     }
     blockade.lift();
     within(dropped).await.unwrap();
+}
+
+// What the watchdog has been told of one call, or has told it, is not meant for the next one of the thread.
+#[tokio::test]
+async fn what_the_watchdog_knows_of_a_call_ends_with_it() {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    let (blockade, gate) = (Blockade::default(), Gate::default());
+    let _lifted = Lifted(blockade.clone());
+    let broker = threaded(holding(&blockade, &gate), 2);
+    // The first calls are watched for another worker, and without a deadline.
+    let other = opened(&broker, 1, "wait=wait").await;
+    let waits = async || {
+        let (waits, ()) = tokio::join!(within(other.call::<()>("wait", ())), async {
+            gate.arrived(1).await;
+            gate.open(1);
+        });
+        waits.unwrap();
+    };
+    waits().await;
+    let held = opened(&broker, 0, "hold=hold").await;
+    let limit = Duration::from_millis(50);
+    let mut late = held.call::<i64>("hold", ()).deadline(limit);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    assert!(Pin::new(&mut late).poll(&mut Context::from_waker(&waker)).is_pending());
+    // It is told that it is late, but hears the answer first.
+    until(&broker, |_| woken.0.load(SeqCst)).await;
+    blockade.lift();
+    until(&broker, |stats| stats.usage().calls == 0).await;
+    assert_eq!(within(late).await.unwrap(), 2);
+    waits().await;
+    broker.shutdown(TIMEOUT).await.unwrap();
 }
