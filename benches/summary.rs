@@ -46,8 +46,10 @@ const WAIT: Duration = Duration::from_millis(50);
 const ROWS: &[Row] = &[
     ("Rust -> Lua, inline / direct mlua", 4.0, |_| {
         let handle = compare(ours::inline_function_calls(), bare::lua_call());
+        let floor = compare(bare::lua_call_on_a_fiber(), bare::lua_call());
         let found = compare(ours::inline_calls("lua", 1), bare::lua_call());
-        Ok(found.beside(line("through a handle", &handle)))
+        let found = found.beside(line("through a handle", &handle));
+        Ok(found.beside(line("nothing but mlua on a fiber", &floor)))
     }),
     ("sync native from Lua / bare mlua", 1.5, |_| {
         Ok(compare(ours::script(Place::Workers(1), "lua", "", "add(s, 1)"), bare::lua_native()))
@@ -99,6 +101,9 @@ const ROWS: &[Row] = &[
         let found = compare(side(10_000), side(10));
         let inline = compare(ours::inline_calls("lua", 10_000), ours::inline_calls("lua", 10));
         let bare = compare(bare::lua_states(10_000), bare::lua_states(10));
+        let by_hand = |count| by_hand::asked(count, 64, Calls::Sync);
+        let by_hand = compare(by_hand(10_000), by_hand(10));
+        let found = found.beside(line("by hand, 64 callers", &by_hand));
         let found = found.beside(line("inline, one caller", &inline));
         Ok(found.beside(line("bare mlua states, one caller", &bare)))
     }),

@@ -1,6 +1,7 @@
 //! Calls that are under way in a context whose thread is busy with another of them: they get room, begin
 //! and end all the same.
 
+#![cfg(feature = "lua")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -93,7 +94,6 @@ async fn room_is_given_back_by_a_call_that_is_late_in_its_first_poll() {
     local.run_until(test).await;
 }
 
-#[cfg(feature = "lua")]
 async fn lua(broker: &Broker, source: &str) -> calog::Context {
     let context = broker.open("lua").await.unwrap();
     context.eval::<()>(source).await.unwrap();
@@ -103,7 +103,6 @@ async fn lua(broker: &Broker, source: &str) -> calog::Context {
 /// A call that computes may be suspended so often until all others of its context have begun or ended.
 const SOON: u64 = 10;
 
-#[cfg(feature = "lua")]
 #[tokio::test]
 async fn a_nest_of_calls_ends_at_once_when_it_is_given_up() {
     let apply = |f: calog::Function, n: i64| f.call::<Value>((n,));
@@ -127,7 +126,6 @@ async fn a_nest_of_calls_ends_at_once_when_it_is_given_up() {
     }
 }
 
-#[cfg(feature = "lua")]
 #[tokio::test]
 async fn calls_begin_beside_one_that_computes() {
     const CALLS: usize = 100;

@@ -7,13 +7,13 @@ mod support;
 use calog::{Broker, Builder, ErrorKind, Limits, Stats};
 use futures::future::join_all;
 use std::{
-    future::{Future, IntoFuture, pending},
-    pin::Pin,
+    future::{Future, IntoFuture, pending, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 use support::*;
@@ -232,6 +232,29 @@ async fn a_token_cancels_calls() {
     })
     .await;
     assert_eq!(watch.interpreters(), 0);
+}
+
+// A call that has ended gives its result, also where that must wait for the task's next budget and the
+// signal comes in between.
+#[tokio::test]
+async fn a_signal_comes_too_late_for_a_call_that_has_ended() {
+    let fake = Fake::new().on("one", |_, _| async { Ok(1.into()) });
+    inline(builder(&fake), async |broker| {
+        let context = open(&broker, "a", "one=one").await;
+        let mut was_asked = false;
+        let signal = poll_fn(move |_| match std::mem::replace(&mut was_asked, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        let mut call = pin!(context.call::<i64>("one", ()).cancel_on(signal));
+        let first = poll_fn(|cx| {
+            while pin!(tokio::task::coop::consume_budget()).poll(cx).is_ready() {}
+            Poll::Ready(call.as_mut().poll(cx))
+        });
+        assert!(first.await.is_pending());
+        assert_eq!(call.await.unwrap(), 1);
+    })
+    .await;
 }
 
 // S-053: what the broker tells: each context by its name and worker, what waits, what was done.

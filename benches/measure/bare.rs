@@ -1,10 +1,18 @@
 //! The bare interpreters: mlua and rquickjs without anything around them.
 
 use super::{Side, current_thread, timed};
+use calog::fiber;
 use mlua::{Function, Lua, LuaOptions, LuaSerdeExt, StdLib};
 use rquickjs::{FromJs, IntoJs};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{cell::Cell, future::Future, time::Instant};
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
 use tokio::task::LocalSet;
 
 pub const LUA_INC: &str = "return function(x) return x + 1 end";
@@ -21,6 +29,26 @@ pub fn lua_call() -> Side {
     Side::untimed(move |n| {
         let _lua = &lua;
         timed(|| (0..n as i64).for_each(|x| assert_eq!(inc.call::<i64>(x).unwrap(), x + 1)))
+    })
+}
+
+/// The same on a fiber each, from which the function could wait.
+pub fn lua_call_on_a_fiber() -> Side {
+    let lua = Lua::new();
+    let inc = Rc::new(lua.load(LUA_INC).eval::<Function>().unwrap());
+    Side::untimed(move |n| {
+        let _lua = &lua;
+        let mut context = Context::from_waker(Waker::noop());
+        timed(|| {
+            for x in 0..n as i64 {
+                let inc = inc.clone();
+                let call = fiber::spawn(move || Ok(inc.call::<i64>(x).unwrap()));
+                let Poll::Ready(answer) = pin!(call.unwrap()).poll(&mut context) else {
+                    panic!("it waits");
+                };
+                assert_eq!(answer.unwrap(), x + 1);
+            }
+        })
     })
 }
 

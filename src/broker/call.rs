@@ -195,7 +195,8 @@ impl<R: FromValue> Future for Call<R> {
             this.state = State::Done;
             return Poll::Ready(convert(result, has_bools));
         }
-        if this.is_cancelled(cx) {
+        // One that has ended gives its result, whatever comes meanwhile.
+        if !matches!(this.state, State::Over { .. }) && this.is_cancelled(cx) {
             return Poll::Ready(Err(fiber::cancelled()));
         }
         Poll::Pending
