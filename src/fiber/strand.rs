@@ -13,10 +13,56 @@ use corosensei::{
 use std::{cell::RefCell, mem, panic::AssertUnwindSafe, panic::catch_unwind, rc::Rc};
 
 /// Idle strands kept per thread for the next fiber. Beyond that they go back to the system.
-const POOLED_STRANDS: usize = 1024;
+const MOST_IDLE: usize = 1024;
+
+/// So many are kept although nobody needs them: a stack that served once has pages of its own.
+const KEPT_IDLE: usize = 256;
+
+/// After so many jobs it is seen which strands were not needed, and some of them go back.
+const JOBS: usize = 1024;
+
+/// How many then go back at once: it takes some microseconds each.
+const GIVEN_BACK: usize = 8;
 
 thread_local! {
-    static IDLE: RefCell<Vec<Strand>> = const { RefCell::new(Vec::new()) };
+    static IDLE: RefCell<Idle> =
+        const { RefCell::new(Idle { strands: Vec::new(), spare: 0, ended: 0 }) };
+}
+
+/// The idle strands of a thread. The last one serves first, so those in front are the spare ones.
+struct Idle {
+    strands: Vec<Strand>,
+    /// How many were not needed since it was looked last.
+    spare: usize,
+    /// Jobs that have ended since then.
+    ended: usize,
+}
+
+impl Idle {
+    fn take(&mut self) -> Option<Strand> {
+        let strand = self.strands.pop();
+        self.spare = self.spare.min(self.strands.len());
+        strand
+    }
+
+    /// Keeps a strand, if there is room for it. What is not kept is to be dropped.
+    fn keep(&mut self, strand: Strand) -> Option<Strand> {
+        if self.strands.len() >= MOST_IDLE {
+            return Some(strand);
+        }
+        self.strands.push(strand);
+        self.ended += 1;
+        None
+    }
+
+    /// Those that were not needed for long, to be dropped.
+    #[cold]
+    fn give_back(&mut self) -> Vec<Strand> {
+        let count = self.spare.saturating_sub(KEPT_IDLE).min(GIVEN_BACK);
+        let given_back = self.strands.drain(..count).collect();
+        (self.spare, self.ended) = (self.strands.len(), 0);
+        given_back
+    }
 }
 
 /// What a fiber runs and what came of it: it lies with the fiber, and is lent to the strand by each
@@ -83,7 +129,7 @@ impl Strand {
     #[inline]
     pub(super) fn for_job<R, F: FnOnce() -> Result<R>>(_: &Parcel<R, F>) -> Result<Self> {
         // At the end of a thread those may be gone before the last fibers are.
-        let idle = IDLE.try_with(|idle| idle.borrow_mut().pop()).ok().flatten();
+        let idle = IDLE.try_with(|idle| idle.borrow_mut().take()).ok().flatten();
         let strand = match idle {
             Some(idle) => idle,
             None => Self::new()?,
@@ -138,14 +184,12 @@ impl Strand {
     #[inline]
     pub(super) fn retire(self) {
         self.0.control.clear();
-        // Where there is no room for it, it is dropped: not under the borrow.
-        let _surplus = IDLE.try_with(|idle| {
+        // What is not kept is dropped, not under the borrow.
+        let _not_kept = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
-            if idle.len() < POOLED_STRANDS {
-                idle.push(self);
-                return None;
-            }
-            Some(self)
+            let surplus = idle.keep(self);
+            let spare = if idle.ended < JOBS { Vec::new() } else { idle.give_back() };
+            (surplus, spare)
         });
     }
 
@@ -171,5 +215,5 @@ impl Drop for Inside {
 /// How many strands of this thread are idle.
 #[cfg(test)]
 pub(super) fn idle() -> usize {
-    IDLE.with_borrow(Vec::len)
+    IDLE.with_borrow(|idle| idle.strands.len())
 }

@@ -144,6 +144,28 @@ fn a_fiber_is_not_preempted_before_it_runs() {
     assert!(!second.preempted() && !second.keeps_interpreter());
 }
 
+// After many calls at once a thread gives back what it does not need any more, little by little.
+#[test]
+fn strands_that_are_not_needed_go_back() {
+    const MANY: usize = 300;
+    const KEPT: usize = 256;
+    let run = || assert_eq!(poll(&mut spawn(|| Ok(1)).unwrap()), Poll::Ready(Ok(1)));
+    let waits = || spawn(|| block_on(std::future::pending::<()>())).unwrap();
+    let mut at_once: Vec<_> = (0..MANY).map(|_| waits()).collect();
+    at_once.iter_mut().for_each(|fiber| assert!(poll(fiber).is_pending()));
+    drop(at_once);
+    assert_eq!(strand::idle(), MANY);
+    for _ in 0..1000 {
+        run();
+    }
+    assert!(strand::idle() > MANY - 10, "not all at once");
+    for _ in 0..20_000 {
+        run();
+    }
+    // One was in use each time.
+    assert!((KEPT..KEPT + 2).contains(&strand::idle()), "{}", strand::idle());
+}
+
 #[test]
 fn strands_of_cancelled_fibers_serve_again() {
     let mut waits = spawn(|| block_on(std::future::pending::<()>())).unwrap();
