@@ -498,7 +498,8 @@ async fn a_server_that_closes_does_not_wait_for_ever() {
 #[tokio::test]
 async fn a_server_ends_with_its_context() {
     let mut served = serve("function(r) gate() end").await;
-    let (mut busy, idle) = (served.client().await, served.client().await);
+    // In the order in which they are accepted: one that was not is reset and not closed.
+    let (idle, mut busy) = (served.client().await, served.client().await);
     busy.send(GET).await;
     served.arrived(1).await;
     within(served.context.close()).await;
