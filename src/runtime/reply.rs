@@ -103,8 +103,8 @@ impl Seats {
         slot
     }
 
-    /// Wakes those who wait for a worker, and for whom `pick` says so, which gets the time until which
-    /// they wait. Those are late whose time it is.
+    /// Wakes those who wait for a worker. With a time, only those who would wait until then at the most,
+    /// and tells them that they are late.
     pub(super) fn wake(&self, worker: usize, late: Option<Instant>) {
         // The last owner of a slot takes the lock.
         let slots: Vec<_> = self.lock().slots.iter().filter_map(Weak::upgrade).collect();
@@ -134,10 +134,19 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As for the next call: nobody has a sender of this one any more.
-    fn clear(&self, mut state: MutexGuard<'_, State>) {
+    /// Takes the answer of a call that is over, and leaves the slot as for the next: nobody has a sender
+    /// of this one any more.
+    fn take(&self, mut state: MutexGuard<'_, State>) -> Option<Result<Value>> {
+        let (answer, function) = (state.answer.take(), state.function.take());
+        let list = state.list.take();
         (state.is_late, state.watched) = (false, None);
         self.is_over.store(false, Relaxed);
+        drop(state);
+        drop(function);
+        if let Some(list) = list {
+            give_back(list);
+        }
+        answer
     }
 
     /// The callee is done.
@@ -231,13 +240,7 @@ impl Receiver {
         let Some(slot) = &self.0 else { return Poll::Ready(Ok(None)) };
         let mut state = slot.lock();
         if slot.is_over.load(Relaxed) {
-            let (answer, function) = (state.answer.take(), state.function.take());
-            let list = state.list.take();
-            slot.clear(state);
-            drop(function);
-            if let Some(list) = list {
-                give_back(list);
-            }
+            let answer = slot.take(state);
             if let Some(slot) = self.0.take() {
                 put_back(slot);
             }
@@ -266,21 +269,16 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         let Some(slot) = self.0.take() else { return };
         let mut state = slot.lock();
-        let (caller, callee) = (state.caller.take(), state.callee.take());
-        let unwanted = (state.answer.take(), state.function.take());
-        let is_over = slot.is_over.load(Relaxed);
-        if is_over {
-            slot.clear(state);
-        } else {
-            slot.is_given_up.store(true, Release);
-            drop(state);
+        if slot.is_over.load(Relaxed) {
+            drop(slot.take(state));
+            return put_back(slot);
         }
-        drop((unwanted, caller));
+        slot.is_given_up.store(true, Release);
+        let (caller, callee) = (state.caller.take(), state.callee.take());
+        drop(state);
+        drop(caller);
         if let Some(callee) = callee {
             callee.wake();
-        }
-        if is_over {
-            put_back(slot);
         }
     }
 }
