@@ -67,6 +67,9 @@ pub(crate) struct Slot {
     number: usize,
 }
 
+/// So many short steps of a turn go by without a look at the clock.
+const UNSEEN: u8 = 7;
+
 /// What a thread has of it, in one place, since every call asks for most of it.
 struct Here {
     /// That of the thread, if a watchdog watches it.
@@ -76,6 +79,9 @@ struct Here {
     /// slot.
     turn: Cell<Option<Duration>>,
     turn_since: Cell<Option<Instant>>,
+    /// How old that was at the last look at the clock, and how many steps may go by before the next.
+    looked: Cell<Duration>,
+    unseen: Cell<u8>,
     /// Somebody waits for his turn after all others.
     passed: Cell<bool>,
 }
@@ -87,6 +93,8 @@ thread_local! {
             epoch: Cell::new(0),
             turn: Cell::new(None),
             turn_since: Cell::new(None),
+            looked: Cell::new(Duration::ZERO),
+            unseen: Cell::new(0),
             passed: Cell::new(false),
         }
     };
@@ -103,10 +111,26 @@ impl Here {
     /// somebody asks: many a turn ends before.
     fn clock_is_over(&self) -> bool {
         let Some(slice) = self.turn.get() else { return false };
-        match self.turn_since.get() {
-            Some(began) => began.elapsed() >= slice,
-            None => {
-                self.turn_since.set(Some(Instant::now()));
+        let Some(began) = self.turn_since.get() else {
+            self.turn_since.set(Some(Instant::now()));
+            self.looked.set(Duration::ZERO);
+            return false;
+        };
+        let lasted = began.elapsed();
+        let before = self.looked.replace(lasted);
+        // A look takes longer than many a step. Scripts that compute look for themselves.
+        let is_short = lasted.saturating_sub(before) < slice / 64;
+        self.unseen.set(if is_short { UNSEEN } else { 0 });
+        lasted >= slice
+    }
+
+    /// The same between two steps of the turn, at some of them only while they are short.
+    #[inline]
+    fn step_is_over(&self) -> bool {
+        match self.unseen.get() {
+            0 => self.clock_is_over(),
+            unseen => {
+                self.unseen.set(unseen - 1);
                 false
             }
         }
@@ -206,6 +230,7 @@ fn begin_turn(here: &Here, slot: Option<&Slot>, slice: Duration) -> InTurn {
         }
         None => {
             let outer_by_clock = (here.turn.replace(Some(slice)), here.turn_since.replace(None));
+            here.unseen.set(0);
             InTurn { outer: 0, outer_by_clock }
         }
     }
@@ -238,7 +263,7 @@ pub(crate) fn has_passed() -> bool {
 #[inline]
 pub(crate) fn turn_is_over() -> bool {
     with_here(|here, slot| {
-        let Some(slot) = slot else { return here.clock_is_over() };
+        let Some(slot) = slot else { return here.step_is_over() };
         let turn = slot.turn.load(Relaxed);
         turn != 0 && slot.turn_over.load(Relaxed) == turn
     })

@@ -392,6 +392,26 @@ fn turns_end_also_by_a_panic() {
     assert_eq!(turn(), 0);
 }
 
+// Where no watchdog watches, not every step of a turn looks at the clock.
+#[test]
+fn turns_end_by_the_clock_after_short_steps_and_after_long_ones() {
+    const SLICE: Duration = Duration::from_millis(20);
+    let steps_of = |length: Duration| {
+        let mut steps = 0;
+        in_turn(SLICE, || {
+            while !turn_is_over() {
+                let began = std::time::Instant::now();
+                while began.elapsed() < length {}
+                steps += 1;
+            }
+        });
+        steps
+    };
+    assert!(steps_of(Duration::ZERO) > 0);
+    // One that is longer by itself than many short ones is followed by a look.
+    assert!(steps_of(SLICE / 4) <= 4);
+}
+
 // As promises do it: whoever has entered has the interpreter reserved until its jobs have run. All
 // that wait used to be woken each time, though only one of them could enter.
 #[test]
