@@ -176,6 +176,8 @@ pub struct Arguments<'a> {
     caller: &'a Caller,
     values: &'a mut [Value],
     taken: usize,
+    /// Whose errors are told to be those of what has to be waited for; `None` if the caller tells that.
+    blamed: Option<&'a Arc<str>>,
 }
 
 impl Arguments<'_> {
@@ -200,11 +202,11 @@ pub trait Argument: Sized {
 impl<T: FromValue> Argument for T {
     #[inline]
     fn take(args: &mut Arguments<'_>) -> Result<Self> {
+        // Nothing refers to `args` itself, so that it is never put together in memory.
+        let index = args.taken + 1;
         match args.next() {
-            Some(slot) => {
-                T::take_from(slot).map_err(|e| e.at(format_args!("args[{}]", args.taken)))
-            }
-            None => T::missing().map_err(|e| e.at(format_args!("args[{}]", args.taken + 1))),
+            Some(slot) => T::take_from(slot).map_err(|e| e.at(format_args!("args[{index}]"))),
+            None => T::missing().map_err(|e| e.at(format_args!("args[{index}]"))),
         }
     }
 }
@@ -390,12 +392,11 @@ impl Native {
     where
         F: Future<Output: IntoValue> + 'static,
     {
-        let name: Arc<str> = name.into();
-        let named = name.clone();
         let run = move |args: Arguments<'_>, _: &mut Value| {
-            Ok(Some(Self::awaited(named.clone(), start(args)?)))
+            let blamed = args.blamed;
+            Ok(Some(Self::awaited(blamed, start(args)?)))
         };
-        Self { name, run: Box::new(run) }
+        Self { name: name.into(), run: Box::new(run) }
     }
 
     /// A native that gives something back, and returns whether it was there. It does so at once;
@@ -407,20 +408,26 @@ impl Native {
         H: Handler<P, Output = Result<Option<F>>>,
         F: Future<Output = ()> + 'static,
     {
-        let name: Arc<str> = name.into();
-        let named = name.clone();
         let run = move |args: Arguments<'_>, result: &mut Value| {
+            let blamed = args.blamed;
             let closing = handler.call(take::<P>(args)?)?;
             *result = Value::Bool(closing.is_some());
             let through = |gone: F| gone.map(|()| true);
             let awaited = closing.filter(|_| !fiber::dying()).map(through);
-            Ok(awaited.map(|gone| Self::awaited(named.clone(), gone)))
+            Ok(awaited.map(|gone| Self::awaited(blamed, gone)))
         };
-        Self { name, run: Box::new(run) }
+        Self { name: name.into(), run: Box::new(run) }
     }
 
-    /// What the script waits for. A panic is an error, and errors are told to be the native's.
-    fn awaited<T: IntoValue>(name: Arc<str>, work: impl Future<Output = T> + 'static) -> Operation {
+    /// What the script waits for. Where somebody is to be blamed, a panic is an error, and errors are
+    /// told to be the native's; else that is left to the caller.
+    fn awaited<T: IntoValue + 'static>(
+        blamed: Option<&Arc<str>>,
+        work: impl Future<Output = T> + 'static,
+    ) -> Operation {
+        let Some(name) = blamed.cloned() else {
+            return Box::pin(work.map(T::into_value));
+        };
         Box::pin(async move {
             let mut work = pin!(work);
             let poll = poll_fn(|cx| {
@@ -465,12 +472,14 @@ impl Native {
         args: &mut [Value],
         result: &mut Value,
     ) -> Result<Option<Operation>> {
-        catch_unwind(AssertUnwindSafe(|| self.run_into(caller, args, result)))
+        let args = Arguments { caller, values: args, taken: 0, blamed: Some(&self.name) };
+        catch_unwind(AssertUnwindSafe(|| (self.run)(args, result)))
             .unwrap_or_else(|panic| Err(Error::from_panic(panic)))
             .map_err(|error| self.blame(error))
     }
 
-    /// The same for a caller that catches panics itself, and tells [whose](Self::blame) an error is.
+    /// The same for a caller that catches panics itself, also those of the operation, and tells
+    /// [whose](Self::blame) an error is.
     #[inline]
     pub(crate) fn run_into(
         &self,
@@ -478,7 +487,7 @@ impl Native {
         args: &mut [Value],
         result: &mut Value,
     ) -> Result<Option<Operation>> {
-        (self.run)(Arguments { caller, values: args, taken: 0 }, result)
+        (self.run)(Arguments { caller, values: args, taken: 0, blamed: None }, result)
     }
 
     /// An error of the native's, which says so.
@@ -489,6 +498,6 @@ impl Native {
 
     /// Takes the parameters of a host native from its values.
     pub(crate) fn parameters<P: Parameters>(caller: &Caller, values: &mut [Value]) -> Result<P> {
-        take(Arguments { caller, values, taken: 0 })
+        take(Arguments { caller, values, taken: 0, blamed: None })
     }
 }

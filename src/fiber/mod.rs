@@ -150,6 +150,7 @@ pub(crate) struct Control {
 }
 
 /// Runs `f` with the control block of the fiber that runs now, if one does.
+#[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(&Control) -> R) -> Option<R> {
     let current = CURRENT.get();
     // SAFETY: by rule 1 `CURRENT` is null or points to the control block of the strand whose
@@ -278,29 +279,43 @@ impl Control {
         }
     }
 
-    /// Waits for the operation that [`begin`](Self::begin) left.
+    /// Waits for the operation that [`begin`](Self::begin) left. `false`: it was given up.
     ///
     /// A raw C function may call it: across the suspend no value with a destructor is on the stack,
     /// and a panic of the operation becomes its outcome instead of unwinding.
-    pub(crate) fn wait(&self) {
-        if self.drive(|cx| self.advance(cx)).is_none() {
+    // In the frame of its caller: a return to one below a switch of stacks is always mispredicted.
+    #[inline(always)]
+    pub(crate) fn wait(&self) -> bool {
+        let has_ended = self.drive(|cx| self.advance(cx)).is_some();
+        if !has_ended {
             self.abandon();
         }
+        has_ended
     }
 
     /// Polls the operation; when it has ended, its outcome is left for `take_outcome`. Also called
     /// for a fiber that may not go on yet, so that what it waits for does.
     #[inline]
     fn advance(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let outcome = {
+        {
             let mut slot = self.operation.borrow_mut();
             let Some(operation) = slot.as_mut() else { return Poll::Ready(()) };
-            catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(Err(Error::from_panic(panic))))
-        };
-        let Poll::Ready(outcome) = outcome else { return Poll::Pending };
+            // An outcome goes straight to its place, and what is none is not moved at all: a move of
+            // what was just written in parts takes as long as dozens of instructions.
+            let poll = || match operation.as_mut().poll(cx) {
+                Poll::Ready(outcome) => {
+                    self.settle(outcome);
+                    Poll::Ready(())
+                }
+                Poll::Pending => Poll::Pending,
+            };
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Ready(())) => {}
+                Ok(Poll::Pending) => return Poll::Pending,
+                Err(panic) => self.settle(Err(Error::from_panic(panic))),
+            }
+        }
         self.end_operation();
-        self.settle(outcome);
         Poll::Ready(())
     }
 

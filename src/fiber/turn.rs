@@ -92,9 +92,16 @@ impl State {
         if !self.admits(id, cx.waker()) {
             return Poll::Pending;
         }
-        let result = Pin::new(&mut *fiber).poll(cx);
-        self.leave(id, result.is_pending() && fiber.keeps_interpreter());
-        result
+        match Pin::new(&mut *fiber).poll(cx) {
+            Poll::Ready(result) => {
+                self.leave(id, false);
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                self.leave(id, fiber.keeps_interpreter());
+                Poll::Pending
+            }
+        }
     }
 
     /// Call `id` has run, and ended or waits now. Does it keep the turn?

@@ -285,11 +285,11 @@ unsafe extern "C-unwind" fn index(l: L) -> c_int {
             b"message" => push_text(l, error.message()),
             b"payload" => {
                 native::settle(Ok(error.payload().clone()));
-                return native::finish(l);
+                return native::finish(l, None);
             }
             b"trace" => {
                 settle_trace(error);
-                return native::finish(l);
+                return native::finish(l, None);
             }
             _ => return 0,
         }
@@ -316,7 +316,7 @@ unsafe extern "C-unwind" fn to_text(l: L) -> c_int {
     // SAFETY: as in `index`.
     unsafe {
         settle_text(argument(l));
-        native::finish(l)
+        native::finish(l, None)
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
     engine::{Callee, Chain, Named, Scope, Source},
     error::{Error, ErrorKind, Frame, Result},
     fiber,
-    native::Caller,
+    native::{Caller, Native},
     value::{Function, Value, give_back},
 };
 use mlua::ffi::*;
@@ -180,6 +180,15 @@ struct Call {
 enum Target {
     Callee(Callee),
     Builtin(Builtin),
+}
+
+impl Target {
+    fn native(&self) -> Option<&Native> {
+        match self {
+            Self::Callee(Callee::Native(native)) => Some(native),
+            _ => None,
+        }
+    }
 }
 
 /// Runs `f` with the call of the running fiber.

@@ -6,7 +6,7 @@ use crate::{
     engine::{Callee, Resolved},
     error::{Error, Result, contain},
     fiber::{self, Control},
-    native::Step,
+    native::{Native, Step},
     value::Value,
 };
 use mlua::ffi::*;
@@ -40,24 +40,27 @@ pub(super) unsafe extern "C-unwind" fn call(l: L) -> c_int {
     // SAFETY: Lua calls it with a live thread; only `push_function` makes such closures, with a
     // `Target` userdata as their upvalue, which stays alive while its function runs.
     unsafe {
-        let target = lua_touserdata(l, lua_upvalueindex(1)).cast::<Target>();
-        match begin(l, &*target) {
+        let target = &*lua_touserdata(l, lua_upvalueindex(1)).cast::<Target>();
+        let mut blamed = None;
+        match begin(l, target) {
             Next::Pushed => {
                 // While a native ran at once, nothing else did on this thread, and what others do
                 // meanwhile may as well be seen a moment later.
-                if !matches!(&*target, Target::Callee(Callee::Native(_))) {
+                if target.native().is_none() {
                     refresh(l);
                 }
                 return 1;
             }
             Next::Settled => {}
             Next::Wait => {
-                fiber::with_current(Control::wait);
+                if fiber::with_current(Control::wait) == Some(true) {
+                    blamed = target.native();
+                }
                 hook::rearm(l);
             }
         }
         refresh(l);
-        finish(l)
+        finish(l, blamed)
     }
 }
 
@@ -91,9 +94,9 @@ unsafe fn begin(l: L, target: &Target) -> Next {
     let begin = || unsafe { start(State::of(l), l, target) };
     catch_unwind(AssertUnwindSafe(begin)).unwrap_or_else(|panic| {
         let error = Error::from_panic(panic);
-        settle(Err(match target {
-            Target::Callee(Callee::Native(native)) => native.blame(error),
-            _ => error,
+        settle(Err(match target.native() {
+            Some(native) => native.blame(error),
+            None => error,
         }))
     })
 }
@@ -183,8 +186,9 @@ pub(super) fn settle(outcome: Result<Value>) -> Next {
     Next::Settled
 }
 
-/// Hands the outcome in the control block to Lua: as the result, or raised. Raises.
-pub(super) unsafe fn finish(l: L) -> c_int {
+/// Hands the outcome in the control block to Lua: as the result, or raised, and then told to be that
+/// of the native that is to be blamed. Raises.
+pub(super) unsafe fn finish(l: L, blamed: Option<&Native>) -> c_int {
     // SAFETY: pushing borrows the outcome in the control block, which nobody replaces meanwhile:
     // pushing runs no script, and the finalisers that it may run are ours and do not touch it. The
     // owned forms live only inside `drop_outcome` and `push_failure`, which do not raise while they
@@ -195,7 +199,7 @@ pub(super) unsafe fn finish(l: L) -> c_int {
             drop_outcome();
             return 1;
         }
-        if prepare_outcome(l) {
+        if prepare_outcome(l, blamed) {
             push_outcome(l);
             drop_outcome();
             return 1;
@@ -206,11 +210,14 @@ pub(super) unsafe fn finish(l: L) -> c_int {
 }
 
 /// Is the outcome a value that may be pushed? If not, it is an error now. Never raises.
-unsafe fn prepare_outcome(l: L) -> bool {
+unsafe fn prepare_outcome(l: L, blamed: Option<&Native>) -> bool {
     // SAFETY: `l` is live.
     let state = unsafe { State::of(l) };
     fiber::with_current(|control| {
-        let outcome = control.take_outcome();
+        let outcome = control.take_outcome().map_err(|error| match blamed {
+            Some(native) => native.blame(error),
+            None => error,
+        });
         let outcome = outcome.and_then(|value| marshal::check(state, &value).map(|()| value));
         let good = outcome.is_ok();
         control.settle(outcome);
@@ -394,7 +401,7 @@ unsafe fn look_up(l: L) -> c_int {
         lua_settop(l, 4);
         match find(l) {
             Found::Nothing => return 0,
-            Found::Data => return finish(l),
+            Found::Data => return finish(l, None),
             Found::Export => {
                 push_function(l, || named(l, 3));
                 lua_pushvalue(l, 3);
