@@ -168,7 +168,8 @@ impl Strand {
     ///
     /// # Safety
     /// `parcel` must be the one that the strand was taken [for](Self::for_job).
-    #[inline]
+    // In the frame of its caller: a return to one below a switch of stacks is always mispredicted.
+    #[inline(always)]
     pub(super) unsafe fn resume<R, F>(&mut self, parcel: &mut Parcel<R, F>) -> bool {
         let Inside { coroutine, control } = &*self.0;
         control.parcel.set((&raw mut *parcel).cast());
