@@ -67,7 +67,11 @@ fn guarded(
     let mut polled = Poll::Pending;
     let run = || {
         let _entered = span.as_ref().map(|span| span.enter());
-        chain.run(|| polled = poll());
+        chain.run(|| {
+            if let Poll::Ready(result) = poll() {
+                polled = Poll::Ready(result);
+            }
+        });
     };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         polled = Poll::Ready(Err(Error::from_panic(panic)));
