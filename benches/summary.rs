@@ -130,10 +130,18 @@ impl Bench {
     ) -> Result<Found, String> {
         let start = || Baselines::start().map(|baselines| Rc::new(RefCell::new(baselines)));
         let baselines = self.baselines.get_or_init(start).as_ref().map_err(Clone::clone)?;
-        let theirs = child::side(baselines, kind, contexts, callers);
-        Ok(compare(ours::asked(Place::Default, contexts, callers), theirs))
+        let theirs = || child::side(baselines, kind, contexts, callers);
+        let found = compare(ours::asked(Place::Default, contexts, callers), theirs());
+        if callers < IN_FLIGHT {
+            return Ok(found);
+        }
+        let hop = compare(by_hand::asked(contexts, callers, Calls::Bare), theirs());
+        Ok(found.beside(line(HOP, &hop)))
     }
 }
+
+/// Callers and the threads that they ask, by tokio's own channels, and nothing that answers for a script.
+const HOP: &str = "by hand, the hop alone";
 
 fn async_native(place: Place) -> Result<Found, String> {
     let (ours, theirs) =
@@ -144,8 +152,10 @@ fn async_native(place: Place) -> Result<Found, String> {
 }
 
 fn in_flight(contexts: usize) -> Result<Found, String> {
-    let theirs = by_hand::asked(contexts, IN_FLIGHT, Calls::Async);
-    Ok(compare(ours::asked(Place::Default, contexts, IN_FLIGHT), theirs))
+    let by_hand = |calls| by_hand::asked(contexts, IN_FLIGHT, calls);
+    let hop = compare(by_hand(Calls::Bare), by_hand(Calls::Async));
+    let ours = ours::asked(Place::Default, contexts, IN_FLIGHT);
+    Ok(compare(ours, by_hand(Calls::Async)).beside(line(HOP, &hop)))
 }
 
 /// The loop in the middle of a language's, and the ratios of all.
