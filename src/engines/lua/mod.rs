@@ -48,10 +48,19 @@ struct Instance {
     turn: Turn,
 }
 
+/// What a fiber runs.
+#[inline]
+fn run(state: Rc<State>, job: Job) -> impl FnOnce() -> Result<Value> {
+    move || {
+        let mut result = Ok(Value::Nil);
+        state.run(job, &mut result);
+        result
+    }
+}
+
 impl Instance {
     fn start(&self, job: Job) -> LocalBoxFuture<'static, Result<Value>> {
-        let state = self.state.clone();
-        match fiber::spawn(move || state.run(job)) {
+        match fiber::spawn(run(self.state.clone(), job)) {
             Ok(fiber) => Box::pin(self.turn.take(fiber)),
             Err(error) => Box::pin(ready(Err(error))),
         }
@@ -71,8 +80,7 @@ impl Interpreter for Instance {
     }
 
     fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
-        let state = self.state.clone();
-        match self.turn.begin(move || state.run(Job::Call { key, args }), cx) {
+        match self.turn.begin(run(self.state.clone(), Job::Call { key, args }), cx) {
             Ok(result) => Begun::Ended(result),
             Err(rest) => Begun::Waits(Box::pin(rest)),
         }

@@ -147,7 +147,7 @@ fn script_name(source: &str) -> String {
 ///
 /// # Safety
 /// `l` must be the call's own thread, right after its protected call failed with `status`.
-pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call) -> Error {
+pub(super) unsafe fn take(state: &State, l: L, status: c_int, call: &Call<'_>) -> Error {
     if fiber::dying() {
         return fiber::cancelled().called_from(call.frames.take());
     }
@@ -193,8 +193,8 @@ pub(super) fn ends_too_early(message: &[u8]) -> bool {
 }
 
 /// The name of the script that a call loads.
-fn loaded_name(call: &Call) -> &str {
-    match &call.job {
+fn loaded_name<'a>(call: &Call<'a>) -> &'a str {
+    match call.job {
         super::Job::Load(loading) => loading.source.name.trim_start_matches('='),
         super::Job::Call { .. } => "",
     }

@@ -38,10 +38,10 @@ pub(super) unsafe fn bytes<'a>(l: L, index: c_int) -> &'a [u8] {
 pub(super) unsafe fn read(state: &State, l: L, index: c_int) -> Result<Value> {
     let mut bytes_left = state.value_bytes;
     // SAFETY: the caller's promise.
-    unsafe { read_within(&mut bytes_left, state, l, index) }
+    unsafe { read_within(&mut bytes_left, state, l, index, |error| error) }
 }
 
-/// The same for one of several values that share a budget of bytes.
+/// The same for one of several values that share a budget of bytes, and where errors are told to be.
 ///
 /// # Safety
 /// As for [`read`].
@@ -51,13 +51,14 @@ pub(super) unsafe fn read_within(
     state: &State,
     l: L,
     index: c_int,
+    at: impl FnOnce(Error) -> Error,
 ) -> Result<Value> {
     // SAFETY: the caller's promise. The most common type is asked for first, and inline.
     unsafe {
         if lua_isinteger(l, index) != 0 {
             return Ok(Value::Int(lua_tointegerx(l, index, std::ptr::null_mut())));
         }
-        read_any(bytes_left, state, l, index)
+        read_any(bytes_left, state, l, index).map_err(at)
     }
 }
 

@@ -105,7 +105,7 @@ impl Modules {
         self.running.borrow().contains_key(&chain)
     }
 
-    fn leave(&self, call: &Call) {
+    fn leave(&self, call: &Call<'_>) {
         let Some(number) = call.loads_as.get() else { return };
         if let Entry::Occupied(mut entry) = self.running.borrow_mut().entry(number) {
             *entry.get_mut() -= 1;
@@ -162,8 +162,8 @@ impl Job {
 }
 
 /// A call while it runs: on its fiber's stack, known to the code on the fiber by the fiber's tag.
-struct Call {
-    job: Job,
+struct Call<'a> {
+    job: &'a Job,
     /// The number of its chain, once it has asked for that to load a module.
     loads_as: Cell<Option<i64>>,
     /// The call's own Lua thread.
@@ -192,9 +192,9 @@ impl Target {
 }
 
 /// Runs `f` with the call of the running fiber.
-fn with_call<R>(f: impl FnOnce(&Call) -> R) -> Option<R> {
+fn with_call<R>(f: impl FnOnce(&Call<'_>) -> R) -> Option<R> {
     fiber::with_current(|control| {
-        let call = control.tag.get().cast::<Call>();
+        let call = control.tag.get().cast::<Call<'_>>();
         // SAFETY: the tag is null or was set by `State::run` to its own local, which lives until
         // the call has ended; `run` clears the tag before that.
         (!call.is_null()).then(|| f(unsafe { &*call }))
@@ -225,13 +225,26 @@ impl State {
     }
 
     /// Runs a call to its end, on the fiber that runs now.
-    pub(super) fn run(&self, job: Job) -> Result<Value> {
+    ///
+    /// The result goes straight to its place, and the job is only lent: a move of what was just written
+    /// takes longer than most of what else is done here.
+    #[inline]
+    pub(super) fn run(&self, job: Job, result: &mut Result<Value>) {
         if let Job::Load(loading) = &job
             && let Some(folder) = &loading.source.folder
         {
             self.folder.replace(Some(folder.clone()));
         }
-        let thread = self.take_thread()?;
+        match self.take_thread() {
+            Ok(thread) => self.run_in(thread, &job, result),
+            Err(error) => *result = Err(error),
+        }
+        if let Job::Call { args, .. } = job {
+            give_back(args);
+        }
+    }
+
+    fn run_in(&self, thread: Thread, job: &Job, result: &mut Result<Value>) {
         let call = Call {
             job,
             loads_as: Cell::new(None),
@@ -244,25 +257,22 @@ impl State {
         // SAFETY: the thread is ours alone, idle and alive (rule 4), so it may be published for
         // interrupts; it is taken back below before it can be collected.
         let before = fiber::running(unsafe { hook::target(thread.l) });
-        let result = self.run_on(thread.l, &call);
+        self.run_on(thread.l, &call, result);
         fiber::running(before);
         let is_dying = fiber::with_current(|control| {
             control.tag.set(std::ptr::null());
             control.is_dying()
         });
         self.modules.leave(&call);
-        match &result {
+        match result {
             Ok(_) if is_dying == Some(false) => self.return_thread(thread),
             Ok(_) => self.free_thread(thread),
             Err(error) => self.went_wrong(thread, error),
         }
-        if let Job::Call { args, .. } = call.job {
-            give_back(args);
-        }
-        result
     }
 
-    fn run_on(&self, l: L, call: &Call) -> Result<Value> {
+    #[inline]
+    fn run_on(&self, l: L, call: &Call<'_>, result: &mut Result<Value>) {
         // SAFETY: `l` is idle: an empty stack with room for 20 (LUA_MINSTACK), and no hook. Pushing
         // scalars, a function of the registry, or a C function without upvalues and a light userdata,
         // allocates nothing. `lua_pcall` is the protected call that all of the script runs under; it
@@ -273,7 +283,7 @@ impl State {
                 hook::arm_standing(l);
             }
             lua_pushcfunction(l, failure::on_error);
-            match &call.job {
+            match call.job {
                 Job::Call { key, args } if push_scalars(l, *key, args) => {
                     lua_pcall(l, args.len() as c_int, 1, 1)
                 }
@@ -287,15 +297,14 @@ impl State {
         // SAFETY: after the call its result, or one error value, lies above the handler at index 1;
         // reading them never raises.
         unsafe {
-            match status {
+            *result = match status {
                 LUA_OK if !call.job.wants_result() => Ok(Value::Nil),
                 LUA_OK => {
                     let mut bytes_left = self.value_bytes;
-                    marshal::read_within(&mut bytes_left, self, l, 2)
-                        .map_err(|error| error.at("result"))
+                    marshal::read_within(&mut bytes_left, self, l, 2, |error| error.at("result"))
                 }
                 status => Err(failure::take(self, l, status, call)),
-            }
+            };
         }
     }
 
@@ -447,10 +456,10 @@ unsafe extern "C-unwind" fn base(l: L) -> c_int {
     // SAFETY: called by `run_on` alone, with its own `Call`, which outlives the protected call.
     // Only references into it are held here (rule 2).
     unsafe {
-        let call = &*lua_touserdata(l, 1).cast_const().cast::<Call>();
+        let call = &*lua_touserdata(l, 1).cast_const().cast::<Call<'_>>();
         let state = State::of(l);
         lua_settop(l, 0);
-        let count = match &call.job {
+        let count = match call.job {
             Job::Load(loading) => {
                 let Loading { source, name, expression } = &**loading;
                 let load = |text: &str| {

@@ -119,8 +119,8 @@ unsafe fn start(state: &State, l: L, target: &Target) -> Next {
         let count = lua_gettop(l);
         let mut bytes_left = state.value_bytes;
         let mut read = |index| {
-            marshal::read_within(&mut bytes_left, state, l, index)
-                .map_err(|error| error.at(format_args!("args[{index}]")))
+            let at = |error: Error| error.at(format_args!("args[{index}]"));
+            marshal::read_within(&mut bytes_left, state, l, index, at)
         };
         if count.unsigned_abs() as usize <= FEW {
             let mut few = Few { slots: [const { MaybeUninit::uninit() }; FEW], filled: 0 };
