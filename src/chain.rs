@@ -74,7 +74,9 @@ impl Chain {
                 CURRENT.set(self.0);
             }
         }
-        let _restore = Restore(CURRENT.replace(Some(self)));
+        let mut restore = Restore(None);
+        // Not `replace`, which would hand the outer one over in pieces.
+        CURRENT.with(|current| restore.0 = current.replace(Some(self)));
         f()
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 use futures::future::LocalBoxFuture;
 use std::{
     cell::RefCell,
-    fmt,
+    fmt, mem,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
@@ -117,11 +117,23 @@ pub trait Interpreter {
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>>;
 
     /// The same with its first poll: the runtime calls functions this way. Most calls end at once,
-    /// so an interpreter may see to it that only what waits needs a box.
-    fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
-        let mut call = self.call(key, args);
+    /// so an interpreter may see to it that only what waits needs a box. The arguments are taken out of
+    /// `args`, and how a call has ended goes into `result`: handed through all who take part, either
+    /// would be moved again and again right after it was written, and each time takes as long as dozens
+    /// of instructions.
+    fn begin(
+        self: Rc<Self>,
+        key: u64,
+        args: &mut Vec<Value>,
+        cx: &mut Context<'_>,
+        result: &mut Result<Value>,
+    ) -> Begun {
+        let mut call = self.call(key, mem::take(args));
         match call.as_mut().poll(cx) {
-            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Ready(ended) => {
+                *result = ended;
+                Begun::Ended
+            }
             Poll::Pending => Begun::Waits(call),
         }
     }
@@ -141,8 +153,8 @@ pub trait Interpreter {
 
 /// How far a call came that was [begun](Interpreter::begin).
 pub enum Begun {
-    /// It has ended.
-    Ended(Result<Value>),
+    /// It has ended, and the result is in its place.
+    Ended,
     /// It waits. This is the rest of it; dropping it cancels the call.
     Waits(LocalBoxFuture<'static, Result<Value>>),
 }
@@ -354,7 +366,7 @@ impl dyn Scope + '_ {
         let Ok(name) = std::str::from_utf8(name) else {
             return wrong("expose: the name is not UTF-8");
         };
-        Step::Ready(self.expose(name, std::mem::take(value)).map(|()| Value::Nil))
+        Step::Ready(self.expose(name, mem::take(value)).map(|()| Value::Nil))
     }
 
     /// `call(f, ...)`, as a script calls it: `f` is a function or a name.

@@ -168,9 +168,9 @@ impl<R: FromValue> Future for Call<R> {
                 Ok(work) => work,
                 Err(error) => return Poll::Ready(Err(error)),
             };
-            let has_bools = work.has_bools();
-            this.state = match work.begin(new.wish, new.patient) {
-                Began::Over(result) => {
+            let (has_bools, mut result) = (work.has_bools(), Ok(Value::Nil));
+            this.state = match work.begin(new.wish, new.patient, &mut result) {
+                Began::Over => {
                     // It never waited: many such calls must let others run too.
                     if pin!(coop::consume_budget()).poll(cx).is_ready() {
                         return Poll::Ready(convert(result, has_bools));
@@ -204,9 +204,10 @@ impl<R: FromValue> Future for Call<R> {
 }
 
 /// The result as the caller wants it.
+#[inline]
 fn convert<R: FromValue>(result: Result<Value>, has_bools: bool) -> Result<R> {
-    let convert = |value| converted(has_bools, || R::from_value(value));
-    result.and_then(|value| convert(value).map_err(|error| error.at("result")))
+    let mut value = result?;
+    converted(has_bools, || R::take_from(&mut value)).map_err(|error| error.at("result"))
 }
 
 impl<R> Call<R> {

@@ -42,14 +42,15 @@ use futures::future::LocalBoxFuture;
 use std::{
     cell::{Cell, RefCell},
     future::Future,
-    mem,
+    marker::PhantomData,
+    mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     ptr,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use strand::{Parcel, Run, Strand};
+use strand::{Run, Strand};
 
 /// Bytes of a fiber's stack. Lua has no check of its own against the native stack: 256 KiB crashed
 /// under nested pattern matching and 431 KiB was the high water mark. JavaScript has one, and spends
@@ -423,7 +424,9 @@ fn tell_last_trace(trace: Vec<Frame>) {
 pub struct Fiber<R, F> {
     /// `None` once it has ended.
     strand: Option<Strand>,
-    parcel: Parcel<R, F>,
+    /// What it runs, until it has begun.
+    job: Option<F>,
+    result: PhantomData<R>,
 }
 
 impl<R, F> Unpin for Fiber<R, F> {}
@@ -436,50 +439,51 @@ pub fn spawn<R: 'static, F>(f: F) -> Result<Fiber<R, F>>
 where
     F: FnOnce() -> Result<R> + 'static,
 {
-    let parcel = Parcel::Job(f);
-    Ok(Fiber { strand: Some(Strand::for_job(&parcel)?), parcel })
+    let strand = Strand::for_job::<R, F>()?;
+    Ok(Fiber { strand: Some(strand), job: Some(f), result: PhantomData })
 }
 
 impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Fiber<R, F> {
-    /// The same with its first poll, in which most calls end: those never become a fiber. `Err`: one
-    /// that has not ended.
-    // In the frame of its caller, as all up to the switch of stacks: the job and the result move less.
+    /// The same with its first poll, in which most calls end: those never become a fiber, and how they
+    /// ended goes into `result`, where nothing is dropped. `Some`: one that has not ended.
+    // In the frame of its caller, as all up to the switch of stacks: the job moves less.
     #[inline(always)]
-    fn begin(f: F, cx: &mut Context<'_>) -> Result<Result<R>, Self> {
-        let mut parcel = Parcel::Job(f);
-        let mut strand = match Strand::for_job(&parcel) {
+    fn begin(f: F, cx: &mut Context<'_>, result: &mut Result<R>) -> Option<Self> {
+        let mut strand = match Strand::for_job::<R, F>() {
             Ok(strand) => strand,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => {
+                *result = Err(error);
+                return None;
+            }
         };
         strand.control().waker.set(cx.waker());
-        // SAFETY: the strand was taken for this parcel.
-        if unsafe { strand.resume(&mut parcel) } {
+        let mut job = Some(f);
+        // SAFETY: the strand was taken for these types, and `result` is a reference.
+        if unsafe { strand.resume(&mut job, result) } {
             strand.retire();
-            return Ok(parcel.into_result());
+            return None;
         }
-        let fiber = Self { strand: Some(strand), parcel };
+        let fiber = Self { strand: Some(strand), job: None, result: PhantomData };
         fiber.has_suspended(cx);
-        Err(fiber)
+        Some(fiber)
     }
 }
 
 impl<R, F> Fiber<R, F> {
-    /// Runs it until it waits (`false`) or has ended (`true`).
+    /// Runs it until it waits (`None`) or has ended.
     #[inline]
-    fn resume(&mut self) -> bool {
-        let Some(strand) = &mut self.strand else { return true };
-        // SAFETY: `spawn` or `begin` took the strand for this parcel, and nothing else parts the two:
-        // they may only move together.
-        let ended = unsafe { strand.resume(&mut self.parcel) };
-        if ended && let Some(strand) = self.strand.take() {
+    fn resume(&mut self) -> Option<Result<R>> {
+        let Some(strand) = &mut self.strand else { return Some(Err(cancelled())) };
+        let mut result = MaybeUninit::uninit();
+        // SAFETY: `spawn` or `begin` took the strand for these types, and `result` lies here.
+        if !unsafe { strand.resume(&mut self.job, result.as_mut_ptr()) } {
+            return None;
+        }
+        if let Some(strand) = self.strand.take() {
             strand.retire();
         }
-        ended
-    }
-
-    /// How it ended.
-    fn take_result(&mut self) -> Result<R> {
-        mem::replace(&mut self.parcel, Parcel::Away).into_result()
+        // SAFETY: the job has ended, so it is written.
+        Some(unsafe { result.assume_init() })
     }
 
     /// It was polled and has not ended.
@@ -524,7 +528,7 @@ impl<R, F> Fiber<R, F> {
     /// Tells the script that its call is over and runs it to its end.
     fn cancel(&mut self) {
         let Some(strand) = &self.strand else { return };
-        if let Parcel::Job(_) = self.parcel {
+        if self.job.is_some() {
             // Nothing of it is on the stack.
             if let Some(strand) = self.strand.take() {
                 strand.retire();
@@ -537,8 +541,8 @@ impl<R, F> Fiber<R, F> {
         // A dying fiber never suspends of its own accord: one resume ends it. The few more are for
         // an engine that breaks rule 3 in a way that time may mend.
         for _ in 0..8 {
-            if self.resume() {
-                if let Err(error) = self.take_result() {
+            if let Some(result) = self.resume() {
+                if let Err(error) = result {
                     tell_last_trace(error.into_trace());
                 }
                 return;
@@ -559,8 +563,8 @@ impl<R, F> Future for Fiber<R, F> {
             control.waker.set(cx.waker());
             control.preempted.set(false);
         }
-        if self.resume() {
-            return Poll::Ready(self.take_result());
+        if let Some(result) = self.resume() {
+            return Poll::Ready(result);
         }
         self.has_suspended(cx);
         Poll::Pending

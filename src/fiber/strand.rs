@@ -65,31 +65,17 @@ impl Idle {
     }
 }
 
-/// What a fiber runs and what came of it: it lies with the fiber, and is lent to the strand by each
-/// resume, since a fiber may move between two of them.
-pub(super) enum Parcel<R, F> {
-    /// It has not begun.
-    Job(F),
-    /// The job is on its strand.
-    Away,
-    /// How it ended.
-    Result(Result<R>),
-}
-
-impl<R, F> Parcel<R, F> {
-    #[inline]
-    pub(super) fn into_result(self) -> Result<R> {
-        match self {
-            Self::Result(result) => result,
-            Self::Job(_) | Self::Away => Err(cancelled()),
-        }
-    }
+/// What each resume lends to the strand, since a fiber may move between two of them: what is to run,
+/// until that is on the strand, and the place for how it ends.
+struct Parcel<'a, R, F> {
+    job: &'a mut Option<F>,
+    result: *mut Result<R>,
 }
 
 /// A job, without its types.
 ///
 /// SAFETY: it may be called on a strand only, with the control block of that strand, whose `parcel`
-/// must point to the very `Parcel<R, F>` that it was made for, at every resume until it returns.
+/// must point to a `Parcel<R, F>` of the types that it was made for, at every resume until it returns.
 pub(super) type Run = unsafe fn(&Control);
 
 /// Runs the job in the parcel. A panic of it is an error of kind `panicked`.
@@ -97,19 +83,20 @@ pub(super) type Run = unsafe fn(&Control);
 /// # Safety
 /// As for [`Run`].
 unsafe fn run<R, F: FnOnce() -> Result<R>>(control: &Control) {
-    // It is taken out where it runs, so that it moves only once.
+    // SAFETY: the caller's promise: it is the one that the last resume has lent. No borrow outlives the
+    // line that asks, and only the job itself suspends.
+    let parcel = || unsafe { &mut *control.parcel.get().cast::<Parcel<'_, R, F>>() };
+    // The job is taken out where it runs, and its result goes straight to its place.
     let job = || {
-        // SAFETY: the caller's promise. The borrow ends before the job begins, which may suspend.
-        let parcel = unsafe { &mut *control.parcel.get().cast::<Parcel<R, F>>() };
-        match mem::replace(parcel, Parcel::Away) {
-            Parcel::Job(job) => job(),
-            Parcel::Away | Parcel::Result(_) => Err(cancelled()),
-        }
+        let job = parcel().job.take();
+        let result = job.map_or_else(|| Err(cancelled()), |job| job());
+        // SAFETY: whoever resumes promises that it can be written.
+        unsafe { parcel().result.write(result) };
     };
-    let result =
-        catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| Err(Error::from_panic(panic)));
-    // SAFETY: the caller's promise; it is the parcel that the last resume has lent, and it is empty.
-    unsafe { control.parcel.get().cast::<Parcel<R, F>>().write(Parcel::Result(result)) };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+        // SAFETY: as above.
+        unsafe { parcel().result.write(Err(Error::from_panic(panic))) };
+    }
 }
 
 /// A stack, suspended or idle, with the control block of the fiber that has it.
@@ -122,12 +109,12 @@ struct Inside {
 }
 
 impl Strand {
-    /// One that will run the job in a parcel of these types, to be lent to `resume`.
+    /// One that will run a job of these types, to be lent to `resume`.
     ///
     /// # Errors
     /// `memory` if the system has no room for another stack.
     #[inline]
-    pub(super) fn for_job<R, F: FnOnce() -> Result<R>>(_: &Parcel<R, F>) -> Result<Self> {
+    pub(super) fn for_job<R, F: FnOnce() -> Result<R>>() -> Result<Self> {
         // At the end of a thread those may be gone before the last fibers are.
         let idle = IDLE.try_with(|idle| idle.borrow_mut().take()).ok().flatten();
         let strand = match idle {
@@ -164,15 +151,22 @@ impl Strand {
         &self.0.control
     }
 
-    /// Runs its job until that waits (`false`) or has ended (`true`).
+    /// Runs its job, which is in `job` the first time, until that waits (`false`) or has ended
+    /// (`true`). Then `result` is written, and what was there is not dropped.
     ///
     /// # Safety
-    /// `parcel` must be the one that the strand was taken [for](Self::for_job).
+    /// The types must be those that the strand was taken [for](Self::for_job), and `result` must be
+    /// valid for a write.
     // In the frame of its caller: a return to one below a switch of stacks is always mispredicted.
     #[inline(always)]
-    pub(super) unsafe fn resume<R, F>(&mut self, parcel: &mut Parcel<R, F>) -> bool {
+    pub(super) unsafe fn resume<R, F>(
+        &mut self,
+        job: &mut Option<F>,
+        result: *mut Result<R>,
+    ) -> bool {
         let Inside { coroutine, control } = &*self.0;
-        control.parcel.set((&raw mut *parcel).cast());
+        let mut parcel = Parcel { job, result };
+        control.parcel.set((&raw mut parcel).cast());
         let outer = CURRENT.replace(control);
         let entered = interrupt::enter(control.target.get());
         let result = coroutine.borrow_mut().resume(control);

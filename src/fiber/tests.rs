@@ -356,17 +356,18 @@ fn a_call_that_is_begun_takes_and_keeps_the_turn() {
         yield_now();
         Ok("computes")
     };
-    let Err(mut first) = turn.begin(computes, cx) else { panic!("it is preempted") };
-    let Err(mut second) = turn.begin(|| Ok("second"), cx) else {
-        panic!("the first keeps the turn")
-    };
+    let result = &mut Ok("none");
+    let mut first = turn.begin(computes, cx, result).expect("it is preempted");
+    let mut second = turn.begin(|| Ok("second"), cx, result).expect("the first keeps the turn");
     assert!(Pin::new(&mut second).poll(cx).is_pending());
     assert_eq!(Pin::new(&mut first).poll(cx), Poll::Ready(Ok("computes")));
     // Who waits comes before who is begun now.
-    let Err(third) = turn.begin(|| Ok("third"), cx) else { panic!("the second is next") };
+    let third = turn.begin(|| Ok("third"), cx, result).expect("the second is next");
     drop(second);
     drop(third);
-    assert!(matches!(turn.begin(|| Ok("fourth"), cx), Ok(Ok("fourth"))));
+    assert_eq!(*result, Ok("none"));
+    assert!(turn.begin(|| Ok("fourth"), cx, result).is_none());
+    assert_eq!(*result, Ok("fourth"));
 }
 
 // A turn that a panic ended must not look to the watchdog as if it held its worker.

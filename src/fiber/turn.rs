@@ -41,36 +41,36 @@ impl Turn {
         Taking { fiber: Some(fiber), turn: self.0.clone(), id: self.0.number() }
     }
 
-    /// The call that runs `job` on a fiber of its own, with its first poll, in which most calls end.
-    /// `Err`: the rest of one that does not.
+    /// The call that runs `job` on a fiber of its own, with its first poll, in which most calls end:
+    /// how goes into `result`, where nothing may be that has to be dropped. `Some`: the rest of one
+    /// that has not ended.
     #[inline]
     pub fn begin<R, F>(
         &self,
         job: F,
         cx: &mut Context<'_>,
-    ) -> Result<Result<R>, impl Future<Output = Result<R>> + Unpin + use<R, F>>
+        result: &mut Result<R>,
+    ) -> Option<impl Future<Output = Result<R>> + Unpin + use<R, F>>
     where
         R: 'static,
         F: FnOnce() -> Result<R> + 'static,
     {
         let (turn, id) = (&*self.0, self.0.number());
         let fiber = if turn.admits(id, cx.waker()) {
-            let begun = Fiber::begin(job, cx);
-            turn.leave(id, begun.as_ref().is_err_and(Fiber::keeps_interpreter));
-            match begun {
-                Ok(result) => return Ok(result),
-                Err(fiber) => fiber,
-            }
+            let begun = Fiber::begin(job, cx, result);
+            turn.leave(id, begun.as_ref().is_some_and(Fiber::keeps_interpreter));
+            begun?
         } else {
             match spawn(job) {
                 Ok(fiber) => fiber,
                 Err(error) => {
                     turn.forget(id);
-                    return Ok(Err(error));
+                    *result = Err(error);
+                    return None;
                 }
             }
         };
-        Err(Taking { fiber: Some(fiber), turn: self.0.clone(), id })
+        Some(Taking { fiber: Some(fiber), turn: self.0.clone(), id })
     }
 }
 

@@ -115,17 +115,17 @@ impl Work {
         }
     }
 
-    /// Begins a call that somebody waits for. From a script or a native it continues their chain and
-    /// is always admitted; from the host it begins one, and waits for room (`patient`) or is
-    /// refused.
-    pub(crate) fn begin(self, wish: Wish, patient: bool) -> Began {
+    /// Begins a call that somebody waits for, and whose result goes into `result` if it ends at once.
+    /// From a script or a native it continues their chain and is always admitted; from the host it
+    /// begins one, and waits for room (`patient`) or is refused.
+    pub(crate) fn begin(self, wish: Wish, patient: bool, result: &mut Result<Value>) -> Began {
         let address = match self.address() {
+            Ok(address) if address.worker.is_stuck() => {
+                return Began::failed(unresponsive(), result);
+            }
             Ok(address) => address,
-            Err(error) => return Began::Over(Err(error)),
+            Err(error) => return Began::failed(error, result),
         };
-        if address.worker.is_stuck() {
-            return Began::Over(Err(unresponsive()));
-        }
         let Some(current) = Chain::current() else {
             let root = Chain { depth: wish.is_callback.into(), ..address.shared.root() };
             let chain = wish.on(root);
@@ -133,53 +133,55 @@ impl Work {
             let local = if fiber::is_on() { None } else { Local::resting(address) };
             return match local.filter(|_| !fiber::turn_is_over()) {
                 Some(local) => match address.room_at_once(self.bytes()) {
-                    Some(room) => self.begin_here(&local, chain, room),
-                    None => self.begin_there(chain, patient),
+                    Some(room) => self.begin_here(&local, chain, room, result),
+                    None => self.begin_there(chain, patient, result),
                 },
-                None => self.begin_there(chain, patient),
+                None => self.begin_there(chain, patient, result),
             };
         };
-        let chain = match current.deeper(address.shared.limits.depth) {
-            Ok(chain) => wish.on(chain),
-            Err(error) => return Began::Over(Err(error)),
-        };
-        let (called, inherited) = (self.called(), current.deadline);
-        let sent = called.address().and_then(|address| {
+        let sent = current.deeper(address.shared.limits.depth).and_then(|chain| {
+            let (called, inherited, chain) = (self.called(), current.deadline, wish.on(chain));
+            let address = called.address()?;
             let (request, answer) = address.request(self, chain, inherited);
-            address.mailbox.request(request).map(|()| answer)
+            address.mailbox.request(request)?;
+            Ok(Answer::new(called, answer, chain, inherited))
         });
-        match sent {
-            Ok(answer) => Began::Sent(Answer::new(called, answer, chain, inherited)),
-            Err(error) => Began::Over(Err(error)),
-        }
+        sent.map_or_else(|error| Began::failed(error, result), Began::Sent)
     }
 
     /// The same, as a future that begins it.
     async fn run(self, wish: Wish, patient: bool) -> Result<Value> {
-        match self.begin(wish, patient) {
-            Began::Over(result) => result,
+        let mut result = Ok(Value::Nil);
+        match self.begin(wish, patient, &mut result) {
+            Began::Over => result,
             Began::Sent(answer) => answer.await,
             Began::Waits(call) => call.await,
         }
     }
 
     /// Begins a call from the host, which needs no message: the context is on the same thread and rests.
-    fn begin_here(self, local: &Rc<Local>, chain: Chain, room: Room) -> Began {
+    fn begin_here(
+        self,
+        local: &Rc<Local>,
+        chain: Chain,
+        room: Room,
+        result: &mut Result<Value>,
+    ) -> Began {
         let address = &local.address;
         let (span, slice) = (address.span(&self, chain), address.shared.limits.slice);
         let is_load = matches!(self, Self::Load(..));
         let turn = fiber::join_turn(slice);
-        let came = local.run(self, chain, None, Some(room), span);
+        let came = local.run(self, chain, None, Some(room), span, result);
         drop(turn);
         match came {
-            Came::ToItsEnd(result) => {
+            Came::ToItsEnd => {
                 address.mailbox.give_back(room);
                 if is_load {
                     local.publish();
                 } else {
                     local.publish_at_times();
                 }
-                Began::Over(result)
+                Began::Over
             }
             Came::ToAWait(answer) => {
                 local.publish();
@@ -190,11 +192,11 @@ impl Work {
     }
 
     /// Sends a call from the host, or waits for the room to do so.
-    fn begin_there(self, chain: Chain, patient: bool) -> Began {
+    fn begin_there(self, chain: Chain, patient: bool, result: &mut Result<Value>) -> Began {
         let called = self.called();
         let address = match called.address() {
             Ok(address) => address,
-            Err(error) => return Began::Over(Err(error)),
+            Err(error) => return Began::failed(error, result),
         };
         let (request, answer) = address.request(self, chain, None);
         match address.mailbox.request_room(request) {
@@ -207,19 +209,26 @@ impl Work {
                     Answer::new(called, answer, chain, None).await
                 }))
             }
-            Err(refused) => Began::Over(Err(refused.0)),
+            Err(refused) => Began::failed(refused.0, result),
         }
     }
 }
 
 /// How far a call is that was begun.
 pub(crate) enum Began {
-    /// It has ended.
-    Over(Result<Value>),
+    /// It has ended, and the result is in its place.
+    Over,
     /// It is under way.
     Sent(Answer),
     /// It waits for room.
     Waits(BoxFuture<'static, Result<Value>>),
+}
+
+impl Began {
+    fn failed(error: Error, result: &mut Result<Value>) -> Self {
+        *result = Err(error);
+        Self::Over
+    }
 }
 
 /// A context as others reach it, from any thread.
@@ -494,17 +503,17 @@ impl Owner for Address {
         let local = if may_run { Local::resting(self) } else { None };
         let answer = match local {
             Some(local) => {
-                let span = self.span(&work, chain);
-                let came = local.run(work, chain, inherited, None, span);
+                let (span, mut result) = (self.span(&work, chain), Ok(Value::Nil));
+                let came = local.run(work, chain, inherited, None, span, &mut result);
                 local.publish_at_times();
                 match came {
-                    Came::ToItsEnd(result) if fiber::turn_is_over() => {
+                    Came::ToItsEnd if fiber::turn_is_over() => {
                         return Err(Box::pin(async move {
                             fiber::pass().await;
                             result
                         }));
                     }
-                    Came::ToItsEnd(result) => return Ok(result),
+                    Came::ToItsEnd => return Ok(result),
                     Came::ToAWait(answer) => answer,
                 }
             }

@@ -61,7 +61,7 @@ pub(super) struct Local {
 
 /// How far a call came that ran at once.
 pub(super) enum Came {
-    ToItsEnd(Result<Value>),
+    ToItsEnd,
     /// It waits; the answer comes here.
     ToAWait(Receiver),
 }
@@ -121,8 +121,9 @@ impl Local {
         !self.busy.get() && self.taken.borrow().is_empty() && self.address.mailbox.is_free()
     }
 
-    /// Runs a call of a context that rests, until it ends or waits. One from the host has `room`, or
-    /// takes some when it waits.
+    /// Runs a call of a context that rests, until it waits or ends, as `result` then says. One from the
+    /// host has `room`, or takes some when it waits.
+    #[inline(always)]
     pub(super) fn run(
         self: &Rc<Self>,
         work: Work,
@@ -130,17 +131,19 @@ impl Local {
         inherited: Option<Instant>,
         room: Option<Room>,
         span: Option<Box<Span>>,
+        result: &mut Result<Value>,
     ) -> Came {
         let bell = self.bell();
         self.busy.set(true);
         let began = {
             let waker = bell.arm();
-            Running::begin(self, work, chain, inherited, span, &mut Context::from_waker(&waker))
+            let cx = &mut Context::from_waker(&waker);
+            Running::begin(self, work, chain, inherited, span, cx, result)
         };
         let came = match began {
-            Began::Over(result, _) => {
+            Began::Over(_) => {
                 self.flight.borrow_mut().give_back(bell);
-                Came::ToItsEnd(result)
+                Came::ToItsEnd
             }
             Began::Waits(mut call) => {
                 let (reply, answer) = self.address.worker.waiting().channel();
@@ -171,10 +174,12 @@ impl Local {
             // What was given up in the queue must have no effect.
             return self.give_back(room);
         }
-        let bell = self.bell();
-        let begin = |cx: &mut Context<'_>| Running::begin(self, work, chain, inherited, span, cx);
+        let (bell, mut result) = (self.bell(), Ok(Value::Nil));
+        let begin = |cx: &mut Context<'_>| {
+            Running::begin(self, work, chain, inherited, span, cx, &mut result)
+        };
         match bell.poll(begin) {
-            (Began::Over(result, function), _) => {
+            (Began::Over(function), _) => {
                 reply.answer(&self.address, result, function);
                 self.give_back(room);
                 self.flight.borrow_mut().give_back(bell);

@@ -244,18 +244,18 @@ impl Shared {
     fn chain_number(&self) -> u64 {
         const AT_A_TIME: u64 = 64;
         thread_local! {
-            /// Of the broker with this token: the next number, and how many there are.
-            static TAKEN: Cell<(usize, u64, u64)> = const { Cell::new((0, 0, 0)) };
+            /// The broker whose numbers the thread has, by its token.
+            static TOKEN: Cell<usize> = const { Cell::new(0) };
+            /// The last number that was used. After a multiple of `AT_A_TIME` others follow.
+            static LAST: Cell<u64> = const { Cell::new(0) };
         }
-        let (token, next, left) = match TAKEN.get() {
-            (token, next, left) if token == self.token() && left > 0 => (token, next, left),
-            _ => {
-                let next = self.chains.fetch_add(AT_A_TIME, Ordering::Relaxed) + 1;
-                (self.token(), next, AT_A_TIME)
-            }
-        };
-        TAKEN.set((token, next + 1, left - 1));
-        next
+        let mut last = LAST.get();
+        if last.is_multiple_of(AT_A_TIME) || TOKEN.get() != self.token() {
+            last = self.chains.fetch_add(AT_A_TIME, Ordering::Relaxed);
+            TOKEN.set(self.token());
+        }
+        LAST.set(last + 1);
+        last + 1
     }
 
     /// Why a context ends now.

@@ -28,8 +28,8 @@ const GIVEN_UP: &str = "its caller gave it up";
 
 /// How far a call came in its first poll.
 pub(super) enum Began {
-    /// It has ended. What was called goes where the answer goes.
-    Over(Result<Value>, Option<Function>),
+    /// It has ended, and the result is in its place. What was called goes where the answer goes.
+    Over(Option<Function>),
     Waits(Box<Running>),
 }
 
@@ -56,27 +56,15 @@ pub(super) struct Running {
 /// Polls a script, inside of its chain and span. A fiber turns panics of its own into errors; this
 /// guards against engines without fibers.
 ///
-/// The result goes straight to its place: each move of one that was just written takes as long as
-/// dozens of instructions.
+/// # Errors
+/// `panicked` if it did.
 #[inline]
-fn guarded(
-    chain: Chain,
-    span: &Option<Box<Span>>,
-    poll: impl FnOnce() -> Poll<Result<Value>>,
-) -> Poll<Result<Value>> {
-    let mut polled = Poll::Pending;
+fn guarded<T>(chain: Chain, span: &Option<Box<Span>>, poll: impl FnOnce() -> T) -> Result<T> {
     let run = || {
         let _entered = span.as_ref().map(|span| span.enter());
-        chain.run(|| {
-            if let Poll::Ready(result) = poll() {
-                polled = Poll::Ready(result);
-            }
-        });
+        chain.run(poll)
     };
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-        polled = Poll::Ready(Err(Error::from_panic(panic)));
-    }
-    polled
+    catch_unwind(AssertUnwindSafe(run)).map_err(Error::from_panic)
 }
 
 /// Drops the rest of a script: its handlers run here. Returns where it was.
@@ -100,9 +88,11 @@ fn late(trace: Vec<Frame>) -> Error {
 }
 
 impl Running {
-    /// Lets a call begin, and go on until it waits: most calls end before that, and none of them is
-    /// ever a `Running`. It has the deadline of its context, unless its chain has an earlier one, of
-    /// which `inherited` is watched elsewhere.
+    /// Lets a call begin, and go on until it waits: most calls end before that, as `result` then says,
+    /// and none of them is ever a `Running`. It has the deadline of its context, unless its chain has an
+    /// earlier one, of which `inherited` is watched elsewhere.
+    // In the frame of its caller, as `Local::run`: what they hand down is not written and read again.
+    #[inline(always)]
     pub(super) fn begin(
         local: &Rc<Local>,
         work: Work,
@@ -110,48 +100,58 @@ impl Running {
         inherited: Option<Instant>,
         span: Option<Box<Span>>,
         cx: &mut Context<'_>,
+        result: &mut Result<Value>,
     ) -> Began {
         let address = &*local.address;
         if address.shared.why_ended() == ErrorKind::Shutdown {
-            return Began::Over(Err(ended(ErrorKind::Shutdown)), None);
+            *result = Err(ended(ErrorKind::Shutdown));
+            return Began::Over(None);
         }
         let limit = address.settings.limits.deadline;
         let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
         if chain.deadline.is_some_and(|at| at <= Instant::now()) {
             // It was queued for so long that it must not begin.
-            return Began::Over(Err(late(Vec::new())), None);
+            *result = Err(late(Vec::new()));
+            return Began::Over(None);
         }
         address.worker.count_call();
         address.gauges.call_begins();
         local.console.call_begins();
-        let (mut script, mut function) = (None, None);
-        let polled = match work {
-            Work::Call(called, args) => {
+        let interpreter = local.interpreter.clone();
+        let (mut function, mut loading) = (None, None);
+        let begun = match work {
+            Work::Call(called, mut args) => {
                 let key = function.insert(called).key();
-                guarded(chain, &span, || match local.interpreter.clone().begin(key, args, cx) {
-                    Begun::Ended(result) => Poll::Ready(result),
-                    Begun::Waits(rest) => {
-                        script = Some(rest);
-                        Poll::Pending
-                    }
-                })
+                guarded(chain, &span, || interpreter.begin(key, &mut args, cx, result))
             }
             Work::Load(_, source) => guarded(chain, &span, || {
-                let load = script.insert(local.interpreter.clone().load(*source));
-                load.as_mut().poll(cx)
+                let load = loading.insert(interpreter.load(*source));
+                match load.as_mut().poll(cx) {
+                    Poll::Ready(ended) => {
+                        *result = ended;
+                        Begun::Ended
+                    }
+                    Poll::Pending => loading.take().map_or(Begun::Ended, Begun::Waits),
+                }
             }),
         };
-        if let Poll::Ready(result) = polled {
-            if script.is_some() {
-                cut(chain, &span, script);
+        let script = match begun {
+            Ok(Begun::Waits(script)) => script,
+            ended => {
+                if let Err(panicked) = ended {
+                    *result = Err(panicked);
+                }
+                if loading.is_some() {
+                    cut(chain, &span, loading);
+                }
+                local.console.call_ends();
+                address.gauges.call_ends();
+                return Began::Over(function);
             }
-            local.console.call_ends();
-            address.gauges.call_ends();
-            return Began::Over(result, function);
-        }
+        };
         let mine = chain.deadline.filter(|_| chain.deadline != inherited);
         Began::Waits(Box::new(Self {
-            script,
+            script: Some(script),
             chain,
             timer: mine.map(|at| Box::pin(sleep_until(at))),
             is_watched: false,
@@ -194,7 +194,8 @@ impl Running {
             return Poll::Ready(Err(ended(ErrorKind::Shutdown)));
         }
         let Some(script) = &mut self.script else { return Poll::Pending };
-        let polled = guarded(self.chain, &self.span, || script.as_mut().poll(cx));
+        let polled = guarded(self.chain, &self.span, || script.as_mut().poll(cx))
+            .unwrap_or_else(|panicked| Poll::Ready(Err(panicked)));
         if polled.is_ready() {
             // It may have panicked.
             cut(self.chain, &self.span, self.script.take());

@@ -51,11 +51,16 @@ macro_rules! tuples {
             #[allow(non_snake_case, reason = "the variables share the names of the types")]
             fn into_args(self) -> Result<Vec<Value>> {
                 let ($($name,)*) = self;
-                let mut list = spare([$(stringify!($name)),*].len());
+                let count = [$(stringify!($name)),*].len();
+                let mut list = spare(count);
+                // Each place is there before its value: that is written there, and not moved then.
+                list.resize_with(count, Value::default);
+                let mut places = (1..).zip(&mut list);
                 $(
-                    let number = list.len() + 1;
-                    let wrong = |error: Error| error.at(format_args!("args[{number}]"));
-                    list.push($name.into_value().map_err(wrong)?);
+                    if let Some((number, place)) = places.next() {
+                        let wrong = |error: Error| error.at(format_args!("args[{number}]"));
+                        *place = $name.into_value().map_err(wrong)?;
+                    }
                 )*
                 Ok(list)
             }

@@ -19,6 +19,7 @@ use ffi::{Job, State};
 use futures::future::LocalBoxFuture;
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -67,10 +68,19 @@ impl Interpreter for Instance {
         Box::pin(self.start(Job::Call { key, args }))
     }
 
-    fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
-        let mut call = self.start(Job::Call { key, args });
+    fn begin(
+        self: Rc<Self>,
+        key: u64,
+        args: &mut Vec<Value>,
+        cx: &mut Context<'_>,
+        result: &mut Result<Value>,
+    ) -> Begun {
+        let mut call = self.start(Job::Call { key, args: mem::take(args) });
         match Pin::new(&mut call).poll(cx) {
-            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Ready(ended) => {
+                *result = ended;
+                Begun::Ended
+            }
             Poll::Pending => Begun::Waits(Box::pin(call)),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 use ffi::{Job, State};
 use futures::future::{LocalBoxFuture, ready};
-use std::{rc::Rc, task::Context};
+use std::{mem, rc::Rc, task::Context};
 
 /// The Lua 5.4 engine.
 #[derive(Debug)]
@@ -79,10 +79,17 @@ impl Interpreter for Instance {
         self.start(Job::Call { key, args })
     }
 
-    fn begin(self: Rc<Self>, key: u64, args: Vec<Value>, cx: &mut Context<'_>) -> Begun {
-        match self.turn.begin(run(self.state.clone(), Job::Call { key, args }), cx) {
-            Ok(result) => Begun::Ended(result),
-            Err(rest) => Begun::Waits(Box::pin(rest)),
+    fn begin(
+        self: Rc<Self>,
+        key: u64,
+        args: &mut Vec<Value>,
+        cx: &mut Context<'_>,
+        result: &mut Result<Value>,
+    ) -> Begun {
+        let job = Job::Call { key, args: mem::take(args) };
+        match self.turn.begin(run(self.state.clone(), job), cx, result) {
+            None => Begun::Ended,
+            Some(rest) => Begun::Waits(Box::pin(rest)),
         }
     }
 
