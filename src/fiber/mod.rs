@@ -239,7 +239,8 @@ impl Control {
     }
 
     /// Polls `step` to its end and suspends in between. `None`: the fiber is dying.
-    #[inline]
+    // See `Strand::resume`.
+    #[inline(always)]
     fn drive<T>(&self, mut step: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         loop {
             if self.is_dying() {
@@ -284,7 +285,7 @@ impl Control {
     ///
     /// A raw C function may call it: across the suspend no value with a destructor is on the stack,
     /// and a panic of the operation becomes its outcome instead of unwinding.
-    // In the frame of its caller: a return to one below a switch of stacks is always mispredicted.
+    // See `Strand::resume`.
     #[inline(always)]
     pub(crate) fn wait(&self) -> bool {
         let has_ended = self.drive(|cx| self.advance(cx)).is_some();
@@ -471,7 +472,8 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Fiber<R, F> {
 
 impl<R, F> Fiber<R, F> {
     /// Runs it until it waits (`None`) or has ended.
-    #[inline]
+    // See `Strand::resume`.
+    #[inline(always)]
     fn resume(&mut self) -> Option<Result<R>> {
         let Some(strand) = &mut self.strand else { return Some(Err(cancelled())) };
         let mut result = MaybeUninit::uninit();
