@@ -94,6 +94,22 @@ async fn room_is_given_back_by_a_call_that_is_late_in_its_first_poll() {
     local.run_until(test).await;
 }
 
+#[tokio::test]
+async fn who_was_answered_finds_room() {
+    let fake = Fake::new().on("quick", |_, _| async { Ok(Value::Nil) }).on("waits", |_, _| async {
+        tokio::task::yield_now().await;
+        Ok(Value::Nil)
+    });
+    let broker = threaded(builder(&fake).limits(Limits::default().concurrent_calls(1)), 1);
+    let context = open(&broker, "a", "quick waits").await;
+    // Whether the worker has looked for more before the caller asks again is a matter of chance.
+    for _ in 0..500 {
+        for name in ["quick", "waits"] {
+            within(context.try_call::<()>(name, ())).await.unwrap();
+        }
+    }
+}
+
 async fn lua(broker: &Broker, source: &str) -> calog::Context {
     let context = broker.open("lua").await.unwrap();
     context.eval::<()>(source).await.unwrap();

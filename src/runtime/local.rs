@@ -180,8 +180,8 @@ impl Local {
         };
         match bell.poll(begin) {
             (Began::Over(function), _) => {
-                reply.answer(&self.address, result, function);
                 self.give_back(room);
+                reply.answer(&self.address, result, function);
                 self.flight.borrow_mut().give_back(bell);
             }
             (Began::Waits(mut call), is_woken) => {
@@ -235,10 +235,16 @@ impl Local {
         }
     }
 
-    /// A call is gone: its room is given back at the next look into the mailbox.
+    /// A call is about to be answered: its room is given back. Where others may need it, whoever hears
+    /// the answer finds it free; else that has time until the next look into the mailbox.
     pub(super) fn give_back(&self, room: Room) {
         let mut taken = self.taken.borrow_mut();
         taken.freed = taken.freed.and(room);
+        if !self.address.mailbox.has_room() {
+            let freed = mem::take(&mut taken.freed);
+            drop(taken);
+            self.address.mailbox.give_back(freed);
+        }
     }
 
     /// What the actor is to do next in its turn.

@@ -181,6 +181,7 @@ impl Running {
     }
 
     fn answer(&mut self, result: Result<Value>) {
+        self.local.give_back(mem::take(&mut self.room));
         let reply = mem::replace(&mut self.reply, Reply::Nobody);
         reply.answer(&self.local.address, result, self.function.take());
     }
