@@ -902,3 +902,41 @@ async fn cancelled_calls_among_good_ones_leave_no_trace() {
     let after = within(context.usage()).await.unwrap();
     assert_eq!((after.calls, after.handles), (0, before.handles));
 }
+
+// A Lua thread is made for each call that is in flight. Those of calls that have ended serve again, as
+// long as so many are needed and the memory has room.
+#[tokio::test]
+async fn lua_threads_are_kept_while_calls_need_them_and_there_is_room() {
+    const CALLS: usize = 600;
+    /// Less than so many threads take, and more than a state takes that has few.
+    const MANY: usize = 400 << 10;
+    for (limit, are_kept) in [(64 << 20, true), (2 << 20, false)] {
+        let gate = Gate::default();
+        let pass = gate.clone();
+        let broker = builder().native_async("pass", move || pass.pass()).build().unwrap();
+        let limits = Limits::default().memory_bytes(limit);
+        let context = broker.open("lua").limits(limits).await.unwrap();
+        let source = "expose('wait', function() pass() end) expose('nothing', function() end)
+            expose('litter', function() local t for i = 1, 100000 do t = {i} end end)";
+        within(context.eval::<()>(source)).await.unwrap();
+        let memory = async || {
+            within(context.call::<()>("litter", ())).await.unwrap();
+            within(context.usage()).await.unwrap().memory_bytes
+        };
+        let calls = join_all((0..CALLS).map(|_| context.call::<()>("wait", ())));
+        let opens = async {
+            gate.arrived(CALLS as u32).await;
+            gate.open(CALLS);
+        };
+        let (results, ()) = within(async { tokio::join!(calls, opens) }).await;
+        assert!(results.iter().all(Result::is_ok));
+        let kept = memory().await;
+        assert_eq!(kept > MANY, are_kept, "{kept} bytes of {limit}");
+        // Nobody needs so many any more.
+        for _ in 0..3000 {
+            within(context.call::<()>("nothing", ())).await.unwrap();
+        }
+        let left = memory().await;
+        assert!(left < MANY, "{left} bytes of {limit}");
+    }
+}

@@ -57,6 +57,11 @@ impl Heap {
     pub(super) fn used(&self) -> usize {
         self.used.get()
     }
+
+    /// Is most of what it may take still free?
+    pub(super) fn is_roomy(&self) -> bool {
+        self.used.get() < self.most.get() / 8
+    }
 }
 
 impl Drop for Heap {

@@ -27,6 +27,7 @@ mod native;
 mod sandbox;
 mod strings;
 mod tables;
+mod threads;
 
 pub(super) use failure::syntax_error;
 
@@ -46,12 +47,10 @@ use std::{
     path::PathBuf,
     rc::Rc,
 };
+use threads::{Thread, Threads};
 use tokio::sync::Notify;
 
 type L = *mut lua_State;
-
-/// Idle Lua threads kept for the next call, at about 1 KiB each.
-const POOLED_THREADS: usize = 32;
 
 /// One Lua state with what belongs to it.
 ///
@@ -63,10 +62,7 @@ pub(super) struct State {
     heap: heap::Heap,
     /// When the table of functions by export name was begun: it holds while no export changes.
     proxies_epoch: Cell<u64>,
-    /// The Lua thread of the call that ended last, which mostly is that of the next one too.
-    idle: Cell<Option<Thread>>,
-    /// Other idle Lua threads.
-    threads: RefCell<Vec<Thread>>,
+    threads: Threads,
     scope: Rc<dyn Scope>,
     /// Three of the scope's answers: how large a value may be, whether no signal reminds a script
     /// of its slice, and who calls its natives.
@@ -115,13 +111,6 @@ impl Modules {
         }
         self.changed.notify_waiters();
     }
-}
-
-/// A Lua thread that the registry keeps.
-#[derive(Clone, Copy)]
-struct Thread {
-    l: L,
-    reference: c_int,
 }
 
 /// What a call runs.
@@ -308,67 +297,6 @@ impl State {
         }
     }
 
-    /// An idle Lua thread.
-    fn take_thread(&self) -> Result<Thread> {
-        if let Some(thread) = self.idle.take().or_else(|| self.threads.borrow_mut().pop()) {
-            return Ok(thread);
-        }
-        let mut thread = Thread { l: std::ptr::null_mut(), reference: 0 };
-        // SAFETY: the main thread's stack always has room (`open` saw to it) and is left as it was.
-        // `new_thread` raises only inside the protected call and writes to `thread` before it
-        // returns.
-        let status = unsafe {
-            lua_pushcfunction(self.heap.main(), new_thread);
-            lua_pushlightuserdata(self.heap.main(), (&raw mut thread).cast());
-            let status = lua_pcall(self.heap.main(), 1, 0, 0);
-            lua_settop(self.heap.main(), 0);
-            status
-        };
-        if status == LUA_OK { Ok(thread) } else { Err(failure::out_of_memory()) }
-    }
-
-    /// Keeps the thread of a call that went well for the next one. A script may still know it, and
-    /// could resume or close it if anything were left on its stack.
-    fn return_thread(&self, thread: Thread) {
-        // SAFETY: the call on it has ended, so nothing of it is in use; emptying its stack and its
-        // hook, which an interrupt may have set, cannot raise.
-        unsafe {
-            lua_settop(thread.l, 0);
-            if lua_gethookmask(thread.l) != 0 {
-                lua_sethook(thread.l, None, 0, 0);
-            }
-        }
-        let Some(thread) = self.idle.replace(Some(thread)) else { return };
-        let mut threads = self.threads.borrow_mut();
-        if threads.len() < POOLED_THREADS {
-            return threads.push(thread);
-        }
-        drop(threads);
-        self.free_thread(thread);
-    }
-
-    /// Drops the thread of a call that failed: it may hold a large stack, and one that was killed
-    /// may be in an odd state.
-    #[cold]
-    fn went_wrong(&self, thread: Thread, error: &Error) {
-        if error.kind() == ErrorKind::Memory {
-            // Idle threads may hold large stacks, which only their end frees.
-            let idle = self.threads.take();
-            idle.into_iter().chain(self.idle.take()).for_each(|thread| self.free_thread(thread));
-        }
-        self.free_thread(thread);
-    }
-
-    fn free_thread(&self, thread: Thread) {
-        // SAFETY: nobody uses the thread any more, so it loses what it holds, also its hook, which
-        // cannot raise; `luaL_unref` only overwrites slots that exist.
-        unsafe {
-            lua_settop(thread.l, 0);
-            lua_sethook(thread.l, None, 0, 0);
-            luaL_unref(self.heap.main(), LUA_REGISTRYINDEX, thread.reference);
-        }
-    }
-
     /// A handle for the function at `index`. Never raises.
     ///
     /// # Safety
@@ -407,19 +335,6 @@ impl State {
     pub(super) fn handles(&self) -> usize {
         self.handles.get()
     }
-}
-
-/// `new_thread(*mut Thread)`. Raises (memory).
-unsafe extern "C-unwind" fn new_thread(l: L) -> c_int {
-    // SAFETY: called by `take_thread` alone, with a pointer to its own `Thread`; nothing here has a
-    // destructor.
-    unsafe {
-        let out = lua_touserdata(l, 1).cast::<Thread>();
-        let thread = lua_newthread(l);
-        let reference = luaL_ref(l, LUA_REGISTRYINDEX);
-        *out = Thread { l: thread, reference };
-    }
-    0
 }
 
 /// `take_reference(f) -> key`. Raises (memory).

@@ -2,6 +2,7 @@
 
 use super::{
     L, Modules, State, Target, coroutine, failure, heap::Heap, library, native, strings, tables,
+    threads::Threads,
 };
 use crate::{
     engine::Scope,
@@ -63,8 +64,7 @@ impl State {
     pub(in crate::engines::lua) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
         let memory = scope.limits().memory_bytes;
         let state = Rc::new(Self {
-            idle: Cell::new(None),
-            threads: RefCell::default(),
+            threads: Threads::default(),
             caller: scope.caller().clone(),
             value_bytes: scope.limits().value_bytes,
             polls: scope.polls(),
