@@ -11,7 +11,9 @@ use crate::{
     resources::Handle,
     value::Function,
 };
+use futures::poll;
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -39,10 +41,12 @@ pub(super) fn all() -> Vec<Native> {
 }
 
 async fn sleep(wait: Milliseconds) {
-    let until = Beat::once(wait.duration()).due();
+    let mut sleep = pin!(sleep_until(Beat::once(wait.duration()).due()));
+    if poll!(sleep.as_mut()).is_pending() {
+        return sleep.await;
+    }
     // Others run also when there is nothing to wait for.
     fiber::pass().await;
-    sleep_until(until).await;
 }
 
 /// Milliseconds since 1970.
