@@ -65,8 +65,9 @@ impl Chain {
     }
 
     /// Runs `f`, one poll of a call, as part of this chain.
-    #[inline]
-    pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
+    // In the frame that has just made the chain: no copy of it is read back.
+    #[inline(always)]
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         /// Restores the outer chain, also when `f` panics.
         struct Restore(Option<Chain>);
         impl Drop for Restore {
@@ -76,7 +77,7 @@ impl Chain {
         }
         let mut restore = Restore(None);
         // Not `replace`, which would hand the outer one over in pieces.
-        CURRENT.with(|current| restore.0 = current.replace(Some(self)));
+        CURRENT.with(|current| restore.0 = current.replace(Some(*self)));
         f()
     }
 }

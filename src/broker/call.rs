@@ -82,11 +82,14 @@ struct New {
 }
 
 impl<R: FromValue> Call<R> {
+    // In the frame of who awaits it: what a function returns is moved right after it was written.
+    #[inline(always)]
     pub(super) fn new(work: Result<Work>) -> Self {
         let new = New { work, wish: Wish::default(), patient: true };
         Self { state: State::New(new), cancel: None, result: PhantomData }
     }
 
+    #[inline(always)]
     pub(super) fn function(function: Result<Function>, args: impl IntoArgs) -> Self {
         Self::new(function.and_then(|function| Ok(Work::Call(function, args.into_args()?))))
     }

@@ -60,6 +60,7 @@ impl Context {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn call<R: FromValue>(&self, name: &str, args: impl IntoArgs) -> Call<R> {
         Call::function(self.0.export(name), args)
     }

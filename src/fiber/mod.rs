@@ -449,7 +449,7 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Fiber<R, F> {
     /// ended goes into `result`, where nothing is dropped. `Some`: one that has not ended.
     // In the frame of its caller, as all up to the switch of stacks: the job moves less.
     #[inline(always)]
-    fn begin(f: F, cx: &mut Context<'_>, result: &mut Result<R>) -> Option<Self> {
+    fn begin(job: &mut Option<F>, cx: &mut Context<'_>, result: &mut Result<R>) -> Option<Self> {
         let mut strand = match Strand::for_job::<R, F>() {
             Ok(strand) => strand,
             Err(error) => {
@@ -458,9 +458,8 @@ impl<R: 'static, F: FnOnce() -> Result<R> + 'static> Fiber<R, F> {
             }
         };
         strand.control().waker.set(cx.waker());
-        let mut job = Some(f);
         // SAFETY: the strand was taken for these types, and `result` is a reference.
-        if unsafe { strand.resume(&mut job, result) } {
+        if unsafe { strand.resume(job, result) } {
             strand.retire();
             return None;
         }

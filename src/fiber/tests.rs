@@ -357,16 +357,17 @@ fn a_call_that_is_begun_takes_and_keeps_the_turn() {
         Ok("computes")
     };
     let result = &mut Ok("none");
-    let mut first = turn.begin(computes, cx, result).expect("it is preempted");
-    let mut second = turn.begin(|| Ok("second"), cx, result).expect("the first keeps the turn");
+    let mut first = turn.begin(&mut Some(computes), cx, result).expect("it is preempted");
+    let mut second =
+        turn.begin(&mut Some(|| Ok("second")), cx, result).expect("the first keeps the turn");
     assert!(Pin::new(&mut second).poll(cx).is_pending());
     assert_eq!(Pin::new(&mut first).poll(cx), Poll::Ready(Ok("computes")));
     // Who waits comes before who is begun now.
-    let third = turn.begin(|| Ok("third"), cx, result).expect("the second is next");
+    let third = turn.begin(&mut Some(|| Ok("third")), cx, result).expect("the second is next");
     drop(second);
     drop(third);
     assert_eq!(*result, Ok("none"));
-    assert!(turn.begin(|| Ok("fourth"), cx, result).is_none());
+    assert!(turn.begin(&mut Some(|| Ok("fourth")), cx, result).is_none());
     assert_eq!(*result, Ok("fourth"));
 }
 

@@ -41,13 +41,13 @@ impl Turn {
         Taking { fiber: Some(fiber), turn: self.0.clone(), id: self.0.number() }
     }
 
-    /// The call that runs `job` on a fiber of its own, with its first poll, in which most calls end:
-    /// how goes into `result`, where nothing may be that has to be dropped. `Some`: the rest of one
-    /// that has not ended.
+    /// The call that runs `job`, which is taken out of there, on a fiber of its own, with its first
+    /// poll, in which most calls end: how goes into `result`, where nothing may be that has to be
+    /// dropped. `Some`: the rest of one that has not ended.
     #[inline]
     pub fn begin<R, F>(
         &self,
-        job: F,
+        job: &mut Option<F>,
         cx: &mut Context<'_>,
         result: &mut Result<R>,
     ) -> Option<impl Future<Output = Result<R>> + Unpin + use<R, F>>
@@ -61,7 +61,7 @@ impl Turn {
             turn.leave(id, begun.as_ref().is_some_and(Fiber::keeps_interpreter));
             begun?
         } else {
-            match spawn(job) {
+            match job.take().map(spawn)? {
                 Ok(fiber) => fiber,
                 Err(error) => {
                     turn.forget(id);

@@ -58,10 +58,12 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    fn on(self, chain: Chain) -> Chain {
-        // A limit that no clock reaches is no limit.
-        let own = self.deadline.and_then(|limit| Instant::now().checked_add(limit));
-        Chain { fidelity: self.fidelity.or(chain.fidelity), ..chain }.until(own)
+    fn enter(self, chain: &mut Chain) {
+        if let Some(limit) = self.deadline {
+            // One that no clock reaches is no limit.
+            *chain = chain.until(Instant::now().checked_add(limit));
+        }
+        chain.fidelity = self.fidelity.or(chain.fidelity);
     }
 }
 
@@ -127,20 +129,22 @@ impl Work {
             Err(error) => return Began::failed(error, result),
         };
         let Some(current) = Chain::current() else {
-            let root = Chain { depth: wish.is_callback.into(), ..address.shared.root() };
-            let chain = wish.on(root);
+            let mut chain = address.shared.root();
+            chain.depth = wish.is_callback.into();
+            wish.enter(&mut chain);
             // On a fiber, the host is a script's native that has left its chain.
             let local = if fiber::is_on() { None } else { Local::resting(address) };
             return match local.filter(|_| !fiber::turn_is_over()) {
                 Some(local) => match address.room_at_once(self.bytes()) {
-                    Some(room) => self.begin_here(&local, chain, room, result),
+                    Some(room) => self.begin_here(&local, &chain, room, result),
                     None => self.begin_there(chain, patient, result),
                 },
                 None => self.begin_there(chain, patient, result),
             };
         };
-        let sent = current.deeper(address.shared.limits.depth).and_then(|chain| {
-            let (called, inherited, chain) = (self.called(), current.deadline, wish.on(chain));
+        let sent = current.deeper(address.shared.limits.depth).and_then(|mut chain| {
+            wish.enter(&mut chain);
+            let (called, inherited) = (self.called(), current.deadline);
             let address = called.address()?;
             let (request, answer) = address.request(self, chain, inherited);
             address.mailbox.request(request)?;
@@ -163,7 +167,7 @@ impl Work {
     fn begin_here(
         self,
         local: &Rc<Local>,
-        chain: Chain,
+        chain: &Chain,
         room: Room,
         result: &mut Result<Value>,
     ) -> Began {
@@ -186,7 +190,7 @@ impl Work {
             Came::ToAWait(answer) => {
                 local.publish();
                 let called = Called::Context(address.clone());
-                Began::Sent(Answer::new(called, answer, chain, None))
+                Began::Sent(Answer::new(called, answer, *chain, None))
             }
         }
     }
@@ -321,7 +325,7 @@ impl Address {
 
     /// A call that somebody waits for and that has no room yet, and where the answer comes.
     fn request(&self, work: Work, chain: Chain, inherited: Option<Instant>) -> (Request, Receiver) {
-        let (span, room) = (self.span(&work, chain), Room::default());
+        let (span, room) = (self.span(&work, &chain), Room::default());
         let (reply, answer) = self.worker.waiting().channel();
         let reply = Reply::To(reply);
         (Request { work, chain, inherited, reply, room, span }, answer)
@@ -329,12 +333,12 @@ impl Address {
 
     /// What tracing shows of a call: it is there from the sending to the answer, and whatever the
     /// caller was in is its parent.
-    fn span(&self, work: &Work, chain: Chain) -> Option<Box<Span>> {
+    fn span(&self, work: &Work, chain: &Chain) -> Option<Box<Span>> {
         tracing::level_enabled!(tracing::Level::DEBUG).then(|| self.new_span(work, chain))
     }
 
     #[cold]
-    fn new_span(&self, work: &Work, chain: Chain) -> Box<Span> {
+    fn new_span(&self, work: &Work, chain: &Chain) -> Box<Span> {
         let span = tracing::debug_span!(
             target: "calog",
             "call",
@@ -362,7 +366,7 @@ impl Address {
             return Err(unresponsive());
         }
         let (chain, inherited, reply) = (self.shared.root(), None, Reply::Nobody);
-        let (span, room) = (self.span(&work, chain), Room::default());
+        let (span, room) = (self.span(&work, &chain), Room::default());
         let request = Request { work, chain, inherited, reply, room, span };
         self.mailbox.request_room(request).map_err(|refused| refused.0)
     }
@@ -503,8 +507,8 @@ impl Owner for Address {
         let local = if may_run { Local::resting(self) } else { None };
         let answer = match local {
             Some(local) => {
-                let (span, mut result) = (self.span(&work, chain), Ok(Value::Nil));
-                let came = local.run(work, chain, inherited, None, span, &mut result);
+                let (span, mut result) = (self.span(&work, &chain), Ok(Value::Nil));
+                let came = local.run(work, &chain, inherited, None, span, &mut result);
                 local.publish_at_times();
                 match came {
                     Came::ToItsEnd if fiber::turn_is_over() => {

@@ -127,7 +127,7 @@ impl Local {
     pub(super) fn run(
         self: &Rc<Self>,
         work: Work,
-        chain: Chain,
+        chain: &Chain,
         inherited: Option<Instant>,
         room: Option<Room>,
         span: Option<Box<Span>>,
@@ -176,7 +176,7 @@ impl Local {
         }
         let (bell, mut result) = (self.bell(), Ok(Value::Nil));
         let begin = |cx: &mut Context<'_>| {
-            Running::begin(self, work, chain, inherited, span, cx, &mut result)
+            Running::begin(self, work, &chain, inherited, span, cx, &mut result)
         };
         match bell.poll(begin) {
             (Began::Over(function), _) => {

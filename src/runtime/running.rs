@@ -58,18 +58,20 @@ pub(super) struct Running {
 ///
 /// # Errors
 /// `panicked` if it did.
-#[inline]
-fn guarded<T>(chain: Chain, span: &Option<Box<Span>>, poll: impl FnOnce() -> T) -> Result<T> {
+// What `poll` has at hand stays where it is: it would be moved right after it was put together.
+#[inline(always)]
+fn guarded<T>(chain: &Chain, span: &Option<Box<Span>>, mut poll: impl FnMut() -> T) -> Result<T> {
+    let poll = &mut poll;
     let run = || {
         let _entered = span.as_ref().map(|span| span.enter());
-        chain.run(poll)
+        poll()
     };
-    catch_unwind(AssertUnwindSafe(run)).map_err(Error::from_panic)
+    chain.run(|| catch_unwind(AssertUnwindSafe(run))).map_err(Error::from_panic)
 }
 
 /// Drops the rest of a script: its handlers run here. Returns where it was.
 fn cut(
-    chain: Chain,
+    chain: &Chain,
     span: &Option<Box<Span>>,
     script: Option<LocalBoxFuture<'static, Result<Value>>>,
 ) -> Vec<Frame> {
@@ -96,7 +98,7 @@ impl Running {
     pub(super) fn begin(
         local: &Rc<Local>,
         work: Work,
-        chain: Chain,
+        chain: &Chain,
         inherited: Option<Instant>,
         span: Option<Box<Span>>,
         cx: &mut Context<'_>,
@@ -108,8 +110,11 @@ impl Running {
             return Began::Over(None);
         }
         let limit = address.settings.limits.deadline;
-        let chain = chain.until(limit.and_then(|limit| Instant::now().checked_add(limit)));
-        if chain.deadline.is_some_and(|at| at <= Instant::now()) {
+        let now = (limit.is_some() || chain.deadline.is_some()).then(Instant::now);
+        let limit = limit.and_then(|limit| now?.checked_add(limit));
+        let limited = limit.map(|at| chain.until(Some(at)));
+        let chain = limited.as_ref().unwrap_or(chain);
+        if chain.deadline.zip(now).is_some_and(|(at, now)| at <= now) {
             // It was queued for so long that it must not begin.
             *result = Err(late(Vec::new()));
             return Began::Over(None);
@@ -117,23 +122,24 @@ impl Running {
         address.worker.count_call();
         address.gauges.call_begins();
         local.console.call_begins();
-        let interpreter = local.interpreter.clone();
-        let (mut function, mut loading) = (None, None);
+        let interpreter = &local.interpreter;
+        let (mut function, mut loading) = (None, None::<LocalBoxFuture<'static, _>>);
         let begun = match work {
             Work::Call(called, mut args) => {
                 let key = function.insert(called).key();
-                guarded(chain, &span, || interpreter.begin(key, &mut args, cx, result))
+                guarded(chain, &span, || interpreter.clone().begin(key, &mut args, cx, result))
             }
-            Work::Load(_, source) => guarded(chain, &span, || {
-                let load = loading.insert(interpreter.load(*source));
-                match load.as_mut().poll(cx) {
+            Work::Load(_, source) => {
+                let interpreter = interpreter.clone();
+                let load = loading.insert(Box::pin(async { interpreter.load(*source).await }));
+                guarded(chain, &span, || load.as_mut().poll(cx)).map(|polled| match polled {
                     Poll::Ready(ended) => {
                         *result = ended;
                         Begun::Ended
                     }
                     Poll::Pending => loading.take().map_or(Begun::Ended, Begun::Waits),
-                }
-            }),
+                })
+            }
         };
         let script = match begun {
             Ok(Begun::Waits(script)) => script,
@@ -152,7 +158,7 @@ impl Running {
         let mine = chain.deadline.filter(|_| chain.deadline != inherited);
         Began::Waits(Box::new(Self {
             script: Some(script),
-            chain,
+            chain: *chain,
             timer: mine.map(|at| Box::pin(sleep_until(at))),
             is_watched: false,
             reply: Reply::Nobody,
@@ -175,7 +181,7 @@ impl Running {
         self.local.address.worker.count_kill();
         let span = self.span.as_ref().and_then(|span| span.id());
         tracing::debug!(target: "calog", parent: span, why, "call is ended");
-        let trace = cut(self.chain, &self.span, Some(script));
+        let trace = cut(&self.chain, &self.span, Some(script));
         self.local.console.call_ends();
         trace
     }
@@ -195,11 +201,19 @@ impl Running {
             return Poll::Ready(Err(ended(ErrorKind::Shutdown)));
         }
         let Some(script) = &mut self.script else { return Poll::Pending };
-        let polled = guarded(self.chain, &self.span, || script.as_mut().poll(cx))
-            .unwrap_or_else(|panicked| Poll::Ready(Err(panicked)));
+        let mut polled = Poll::Pending;
+        let poll = || {
+            // Only what is there is moved: a poll without a result comes often.
+            if let Poll::Ready(result) = script.as_mut().poll(cx) {
+                polled = Poll::Ready(result);
+            }
+        };
+        if let Err(panicked) = guarded(&self.chain, &self.span, poll) {
+            polled = Poll::Ready(Err(panicked));
+        }
         if polled.is_ready() {
             // It may have panicked.
-            cut(self.chain, &self.span, self.script.take());
+            cut(&self.chain, &self.span, self.script.take());
             self.local.console.call_ends();
         }
         polled

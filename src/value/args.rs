@@ -3,7 +3,7 @@
 use super::{IntoValue, Value};
 use crate::error::{Error, Result};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     mem,
     ops::{Deref, DerefMut},
 };
@@ -49,6 +49,7 @@ macro_rules! tuples {
     ($($($name:ident)*;)*) => {$(
         impl<$($name: IntoValue),*> IntoArgs for ($($name,)*) {
             #[allow(non_snake_case, reason = "the variables share the names of the types")]
+            #[inline]
             fn into_args(self) -> Result<Vec<Value>> {
                 let ($($name,)*) = self;
                 let count = [$(stringify!($name)),*].len();
@@ -114,14 +115,21 @@ impl<T> IntoIterator for Rest<T> {
     }
 }
 
+/// How many lists are kept, and how many arguments one may have room for.
+const KEPT: usize = 64;
+const KEPT_ROOM: usize = 16;
+
 thread_local! {
-    /// Lists of arguments that the thread keeps for its next calls.
+    /// The list of arguments that was given back last: mostly it serves the next call.
+    static AT_HAND: Cell<Vec<Value>> = const { Cell::new(Vec::new()) };
+    /// Others that the thread keeps.
     static SPARE: RefCell<Vec<Vec<Value>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty list that may have served before, or a new one of just so much room: where caller and
 /// callee are on different threads, each list is one, and what is small is freed from afar without
 /// the allocator's lock.
+#[inline]
 fn spare(room: usize) -> Vec<Value> {
     kept().unwrap_or_else(|| Vec::with_capacity(room))
 }
@@ -134,23 +142,40 @@ pub(crate) fn gather(args: &mut [Value]) -> Vec<Value> {
 }
 
 /// An empty list that the thread has kept, if there is one.
+#[inline]
 pub(crate) fn kept() -> Option<Vec<Value>> {
+    match AT_HAND.try_with(Cell::take) {
+        Ok(list) if list.capacity() > 0 => Some(list),
+        _ => other(),
+    }
+}
+
+#[cold]
+fn other() -> Option<Vec<Value>> {
     SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten()
 }
 
 /// The arguments are not needed any more: their list may serve again.
 pub(crate) fn give_back(mut list: Vec<Value>) {
-    /// How many lists are kept, and how many arguments one may have room for.
-    const KEPT: usize = 64;
-    const KEPT_ROOM: usize = 16;
     list.clear();
-    if (1..=KEPT_ROOM).contains(&list.capacity()) {
-        // At the end of a thread there may be no place for it.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < KEPT {
-                spare.push(list);
-            }
-        });
+    if !(1..=KEPT_ROOM).contains(&list.capacity()) {
+        return;
     }
+    // At the end of a thread there may be no place for it.
+    let _ = AT_HAND.try_with(|at_hand| {
+        let before = at_hand.replace(list);
+        if before.capacity() > 0 {
+            keep(before);
+        }
+    });
+}
+
+#[cold]
+fn keep(list: Vec<Value>) {
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < KEPT {
+            spare.push(list);
+        }
+    });
 }

@@ -86,8 +86,8 @@ impl Interpreter for Instance {
         cx: &mut Context<'_>,
         result: &mut Result<Value>,
     ) -> Begun {
-        let job = Job::Call { key, args: mem::take(args) };
-        match self.turn.begin(run(self.state.clone(), job), cx, result) {
+        let mut job = Some(run(self.state.clone(), Job::Call { key, args: mem::take(args) }));
+        match self.turn.begin(&mut job, cx, result) {
             None => Begun::Ended,
             Some(rest) => Begun::Waits(Box::pin(rest)),
         }
