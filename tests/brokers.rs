@@ -4,9 +4,12 @@
 
 mod support;
 
-use calog::{Broker, Caller, ErrorKind, Function, Value};
+use calog::{Broker, Caller, ErrorKind, Function, Value, engine::Chain};
 use futures::future::join_all;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
 use support::*;
 use tokio::task::LocalSet;
 
@@ -146,6 +149,30 @@ async fn names_and_failures_are_per_broker() {
             assert_eq!(*failed[1].lock().unwrap(), ["b"]);
         }))
         .await;
+}
+
+// Also of brokers that follow one another on a thread, often at the same address: a thread must not go
+// on with the numbers that it took from the first.
+#[tokio::test(start_paused = true)]
+async fn chains_of_one_broker_have_different_numbers() {
+    for round in 0..20 {
+        let local = LocalSet::new();
+        let fake = Fake::new().on("f", |env, _| async move { env.call("number", ()).await });
+        let number = || Chain::current().unwrap().number.cast_signed();
+        let broker = builder(&fake).native("number", number).build_inline(&local).unwrap();
+        let calls = local.run_until(within(async {
+            let context = open(&broker, "a", "f").await;
+            // Few in every other one, so that the next finds some left over.
+            let count = if round % 2 == 0 { 3 } else { 100 };
+            let mut numbers = HashSet::new();
+            for _ in 0..count {
+                let number = context.call::<i64>("f", ()).await.unwrap();
+                assert!(numbers.insert(number), "{number} of broker {round}");
+            }
+            broker.shutdown(TIMEOUT).await.unwrap();
+        }));
+        calls.await;
+    }
 }
 
 /// Two brokers on the same `LocalSet`, with a context each, and a function of the first.

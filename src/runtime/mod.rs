@@ -49,9 +49,10 @@ use crate::{
 };
 use futures::future::join_all;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    ptr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -90,7 +91,7 @@ pub(crate) struct Shared {
     next: AtomicUsize,
     closing: AtomicBool,
     /// Numbers the chains of calls.
-    chains: AtomicU64,
+    chains: Arc<AtomicU64>,
     /// Numbers what natives keep for contexts.
     pub(crate) handles: Arc<AtomicU64>,
     /// How many tasks of its own all contexts have together.
@@ -223,7 +224,7 @@ impl Shared {
             signals,
             next: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
-            chains: AtomicU64::new(0),
+            chains: Arc::default(),
             handles: Arc::default(),
             tasks: watch::Sender::new(0),
         }))
@@ -231,7 +232,7 @@ impl Shared {
 
     /// Tells the brokers of a process apart while they live: nothing else has this address.
     pub(crate) fn token(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        ptr::from_ref(self).addr()
     }
 
     /// The begin of a chain of calls, for a call from the host.
@@ -244,15 +245,19 @@ impl Shared {
     fn chain_number(&self) -> u64 {
         const AT_A_TIME: u64 = 64;
         thread_local! {
-            /// The broker whose numbers the thread has, by its token.
-            static TOKEN: Cell<usize> = const { Cell::new(0) };
+            /// The counter that the thread's numbers are from.
+            static FROM: Cell<*const AtomicU64> = const { Cell::new(ptr::null()) };
             /// The last number that was used. After a multiple of `AT_A_TIME` others follow.
             static LAST: Cell<u64> = const { Cell::new(0) };
+            /// That counter again: while it is held, none of a later broker has its address.
+            static HELD: RefCell<Weak<AtomicU64>> = const { RefCell::new(Weak::new()) };
         }
         let mut last = LAST.get();
-        if last.is_multiple_of(AT_A_TIME) || TOKEN.get() != self.token() {
+        if last.is_multiple_of(AT_A_TIME) || FROM.get() != Arc::as_ptr(&self.chains) {
             last = self.chains.fetch_add(AT_A_TIME, Ordering::Relaxed);
-            TOKEN.set(self.token());
+            FROM.set(Arc::as_ptr(&self.chains));
+            // At the end of a thread there may be no place for it, and no later broker.
+            let _ = HELD.try_with(|held| held.replace(Arc::downgrade(&self.chains)));
         }
         LAST.set(last + 1);
         last + 1
