@@ -76,7 +76,8 @@ enum State {
 
 /// A call that was not polled yet.
 struct New {
-    work: Result<Work>,
+    /// Lent to who begins it: see [`Work::begin`].
+    work: Result<Option<Work>>,
     wish: Wish,
     patient: bool,
 }
@@ -85,7 +86,7 @@ impl<R: FromValue> Call<R> {
     // In the frame of who awaits it: what a function returns is moved right after it was written.
     #[inline(always)]
     pub(super) fn new(work: Result<Work>) -> Self {
-        let new = New { work, wish: Wish::default(), patient: true };
+        let new = New { work: work.map(Some), wish: Wish::default(), patient: true };
         Self { state: State::New(new), cancel: None, result: PhantomData }
     }
 
@@ -164,18 +165,23 @@ impl<R: FromValue> Future for Call<R> {
             if this.is_cancelled(cx) {
                 return Poll::Ready(Err(fiber::cancelled()));
             }
-            let State::New(new) = mem::replace(&mut this.state, State::Done) else {
-                return Poll::Pending;
+            let State::New(new) = &mut this.state else { return Poll::Pending };
+            let (mut has_bools, mut result) = (true, Ok(Value::Nil));
+            let began = match &mut new.work {
+                Ok(work) => {
+                    has_bools = work.as_ref().is_none_or(Work::has_bools);
+                    Work::begin(work, new.wish, new.patient, &mut result)
+                }
+                Err(error) => {
+                    result = Err(error.clone());
+                    Began::Over
+                }
             };
-            let work = match new.work {
-                Ok(work) => work,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            let (has_bools, mut result) = (work.has_bools(), Ok(Value::Nil));
-            this.state = match work.begin(new.wish, new.patient, &mut result) {
+            this.state = match began {
                 Began::Over => {
                     // It never waited: many such calls must let others run too.
                     if pin!(coop::consume_budget()).poll(cx).is_ready() {
+                        this.state = State::Done;
                         return Poll::Ready(convert(result, has_bools));
                     }
                     State::Over { result, has_bools }

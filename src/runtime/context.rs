@@ -120,8 +120,16 @@ impl Work {
     /// Begins a call that somebody waits for, and whose result goes into `result` if it ends at once.
     /// From a script or a native it continues their chain and is always admitted; from the host it
     /// begins one, and waits for room (`patient`) or is refused.
-    pub(crate) fn begin(self, wish: Wish, patient: bool, result: &mut Result<Value>) -> Began {
-        let address = match self.address() {
+    ///
+    /// The work is taken out of `lent` if it goes on elsewhere: what ends at once is not moved first.
+    pub(crate) fn begin(
+        lent: &mut Option<Self>,
+        wish: Wish,
+        patient: bool,
+        result: &mut Result<Value>,
+    ) -> Began {
+        let Some(work) = lent else { return Began::failed(fiber::cancelled(), result) };
+        let address = match work.address() {
             Ok(address) if address.worker.is_stuck() => {
                 return Began::failed(unresponsive(), result);
             }
@@ -134,19 +142,21 @@ impl Work {
             wish.enter(&mut chain);
             // On a fiber, the host is a script's native that has left its chain.
             let local = if fiber::is_on() { None } else { Local::resting(address) };
-            return match local.filter(|_| !fiber::turn_is_over()) {
-                Some(local) => match address.room_at_once(self.bytes()) {
-                    Some(room) => self.begin_here(&local, &chain, room, result),
-                    None => self.begin_there(chain, patient, result),
-                },
-                None => self.begin_there(chain, patient, result),
-            };
+            if let Some(local) = local.filter(|_| !fiber::turn_is_over())
+                && let Some(room) = address.room_at_once(work.bytes())
+            {
+                return Self::begin_here(lent, &local, &chain, room, result);
+            }
+            let begun = lent.take().map(|work| work.begin_there(chain, patient, result));
+            return begun.unwrap_or(Began::Over);
         };
-        let sent = current.deeper(address.shared.limits.depth).and_then(|mut chain| {
+        let (chain, called) = (current.deeper(address.shared.limits.depth), work.called());
+        let sent = chain.and_then(|mut chain| {
             wish.enter(&mut chain);
-            let (called, inherited) = (self.called(), current.deadline);
+            let inherited = current.deadline;
             let address = called.address()?;
-            let (request, answer) = address.request(self, chain, inherited);
+            let work = lent.take().ok_or_else(fiber::cancelled)?;
+            let (request, answer) = address.request(work, chain, inherited);
             address.mailbox.request(request)?;
             Ok(Answer::new(called, answer, chain, inherited))
         });
@@ -156,7 +166,7 @@ impl Work {
     /// The same, as a future that begins it.
     async fn run(self, wish: Wish, patient: bool) -> Result<Value> {
         let mut result = Ok(Value::Nil);
-        match self.begin(wish, patient, &mut result) {
+        match Self::begin(&mut Some(self), wish, patient, &mut result) {
             Began::Over => result,
             Began::Sent(answer) => answer.await,
             Began::Waits(call) => call.await,
@@ -165,17 +175,17 @@ impl Work {
 
     /// Begins a call from the host, which needs no message: the context is on the same thread and rests.
     fn begin_here(
-        self,
+        lent: &mut Option<Self>,
         local: &Rc<Local>,
         chain: &Chain,
         room: Room,
         result: &mut Result<Value>,
     ) -> Began {
         let address = &local.address;
-        let (span, slice) = (address.span(&self, chain), address.shared.limits.slice);
-        let is_load = matches!(self, Self::Load(..));
-        let turn = fiber::join_turn(slice);
-        let came = local.run(self, chain, None, Some(room), span, result);
+        let span = lent.as_ref().and_then(|work| address.span(work, chain));
+        let is_load = matches!(lent, Some(Self::Load(..)));
+        let turn = fiber::join_turn(address.shared.limits.slice);
+        let came = local.run(lent, chain, None, Some(room), span, result);
         drop(turn);
         match came {
             Came::ToItsEnd => {
@@ -508,7 +518,7 @@ impl Owner for Address {
         let answer = match local {
             Some(local) => {
                 let (span, mut result) = (self.span(&work, &chain), Ok(Value::Nil));
-                let came = local.run(work, &chain, inherited, None, span, &mut result);
+                let came = local.run(&mut Some(work), &chain, inherited, None, span, &mut result);
                 local.publish_at_times();
                 match came {
                     Came::ToItsEnd if fiber::turn_is_over() => {

@@ -126,7 +126,7 @@ impl Local {
     #[inline(always)]
     pub(super) fn run(
         self: &Rc<Self>,
-        work: Work,
+        lent: &mut Option<Work>,
         chain: &Chain,
         inherited: Option<Instant>,
         room: Option<Room>,
@@ -138,10 +138,10 @@ impl Local {
         let began = {
             let waker = bell.arm();
             let cx = &mut Context::from_waker(&waker);
-            Running::begin(self, work, chain, inherited, span, cx, result)
+            Running::begin(self, lent, chain, inherited, span, cx, result)
         };
         let came = match began {
-            Began::Over(_) => {
+            Began::Over => {
                 self.flight.borrow_mut().give_back(bell);
                 Came::ToItsEnd
             }
@@ -174,12 +174,13 @@ impl Local {
             // What was given up in the queue must have no effect.
             return self.give_back(room);
         }
-        let (bell, mut result) = (self.bell(), Ok(Value::Nil));
+        let (bell, mut lent, mut result) = (self.bell(), Some(work), Ok(Value::Nil));
         let begin = |cx: &mut Context<'_>| {
-            Running::begin(self, work, &chain, inherited, span, cx, &mut result)
+            Running::begin(self, &mut lent, &chain, inherited, span, cx, &mut result)
         };
         match bell.poll(begin) {
-            (Began::Over(function), _) => {
+            (Began::Over, _) => {
+                let function = lent.and_then(Work::into_function);
                 self.give_back(room);
                 reply.answer(&self.address, result, function);
                 self.flight.borrow_mut().give_back(bell);

@@ -50,6 +50,14 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// What it calls, to go where the answer goes.
+    pub(crate) fn into_function(self) -> Option<Function> {
+        match self {
+            Self::Load(..) => None,
+            Self::Call(function, _) => Some(function),
+        }
+    }
+
     /// What of it has to be held in Rust until the call begins, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {

@@ -28,8 +28,8 @@ const GIVEN_UP: &str = "its caller gave it up";
 
 /// How far a call came in its first poll.
 pub(super) enum Began {
-    /// It has ended, and the result is in its place. What was called goes where the answer goes.
-    Over(Option<Function>),
+    /// It has ended, and the result is in its place.
+    Over,
     Waits(Box<Running>),
 }
 
@@ -92,12 +92,13 @@ fn late(trace: Vec<Frame>) -> Error {
 impl Running {
     /// Lets a call begin, and go on until it waits: most calls end before that, as `result` then says,
     /// and none of them is ever a `Running`. It has the deadline of its context, unless its chain has an
-    /// earlier one, of which `inherited` is watched elsewhere.
+    /// earlier one, of which `inherited` is watched elsewhere. The function stays in `lent` unless the
+    /// call waits.
     // In the frame of its caller, as `Local::run`: what they hand down is not written and read again.
     #[inline(always)]
     pub(super) fn begin(
         local: &Rc<Local>,
-        work: Work,
+        lent: &mut Option<Work>,
         chain: &Chain,
         inherited: Option<Instant>,
         span: Option<Box<Span>>,
@@ -107,7 +108,7 @@ impl Running {
         let address = &*local.address;
         if address.shared.why_ended() == ErrorKind::Shutdown {
             *result = Err(ended(ErrorKind::Shutdown));
-            return Began::Over(None);
+            return Began::Over;
         }
         let limit = address.settings.limits.deadline;
         let now = (limit.is_some() || chain.deadline.is_some()).then(Instant::now);
@@ -117,29 +118,28 @@ impl Running {
         if chain.deadline.zip(now).is_some_and(|(at, now)| at <= now) {
             // It was queued for so long that it must not begin.
             *result = Err(late(Vec::new()));
-            return Began::Over(None);
+            return Began::Over;
         }
         address.worker.count_call();
         address.gauges.call_begins();
         local.console.call_begins();
         let interpreter = &local.interpreter;
-        let (mut function, mut loading) = (None, None::<LocalBoxFuture<'static, _>>);
-        let begun = match work {
-            Work::Call(called, mut args) => {
-                let key = function.insert(called).key();
-                guarded(chain, &span, || interpreter.clone().begin(key, &mut args, cx, result))
-            }
-            Work::Load(_, source) => {
-                let interpreter = interpreter.clone();
-                let load = loading.insert(Box::pin(async { interpreter.load(*source).await }));
-                guarded(chain, &span, || load.as_mut().poll(cx)).map(|polled| match polled {
-                    Poll::Ready(ended) => {
-                        *result = ended;
-                        Begun::Ended
-                    }
-                    Poll::Pending => loading.take().map_or(Begun::Ended, Begun::Waits),
-                })
-            }
+        let mut loading: Option<LocalBoxFuture<'static, _>> = None;
+        let begun = if let Some(Work::Call(function, args)) = lent {
+            let key = function.key();
+            guarded(chain, &span, || interpreter.clone().begin(key, args, cx, result))
+        } else if let Some(Work::Load(_, source)) = lent.take() {
+            let interpreter = interpreter.clone();
+            let load = loading.insert(Box::pin(async { interpreter.load(*source).await }));
+            guarded(chain, &span, || load.as_mut().poll(cx)).map(|polled| match polled {
+                Poll::Ready(ended) => {
+                    *result = ended;
+                    Begun::Ended
+                }
+                Poll::Pending => loading.take().map_or(Begun::Ended, Begun::Waits),
+            })
+        } else {
+            Ok(Begun::Ended)
         };
         let script = match begun {
             Ok(Begun::Waits(script)) => script,
@@ -152,7 +152,7 @@ impl Running {
                 }
                 local.console.call_ends();
                 address.gauges.call_ends();
-                return Began::Over(function);
+                return Began::Over;
             }
         };
         let mine = chain.deadline.filter(|_| chain.deadline != inherited);
@@ -164,7 +164,7 @@ impl Running {
             reply: Reply::Nobody,
             local: local.clone(),
             span,
-            function,
+            function: lent.take().and_then(Work::into_function),
             room: Room::default(),
         }))
     }
