@@ -398,20 +398,30 @@ fn turns_end_also_by_a_panic() {
 #[test]
 fn turns_end_by_the_clock_after_short_steps_and_after_long_ones() {
     const SLICE: Duration = Duration::from_millis(20);
-    let steps_of = |length: Duration| {
+    let step = |length: Duration| {
+        let began = std::time::Instant::now();
+        while began.elapsed() < length {}
+    };
+    let steps_of = |short: u32, length: Duration| {
         let mut steps = 0;
         in_turn(SLICE, || {
+            for _ in 0..short {
+                turn_is_over();
+            }
             while !turn_is_over() {
-                let began = std::time::Instant::now();
-                while began.elapsed() < length {}
+                step(length);
                 steps += 1;
             }
         });
         steps
     };
-    assert!(steps_of(Duration::ZERO) > 0);
+    assert!(steps_of(0, Duration::ZERO) > 0);
+    // One that takes a slice is the last, whatever was before.
+    for short in 0..10 {
+        assert!(steps_of(short, SLICE) <= 2, "after {short}");
+    }
     // One that is longer by itself than many short ones is followed by a look.
-    assert!(steps_of(SLICE / 4) <= 4);
+    assert!(steps_of(0, SLICE / 4) <= 4);
 }
 
 // As promises do it: whoever has entered has the interpreter reserved until its jobs have run. All
