@@ -24,7 +24,7 @@ use std::{
     fmt, mem,
     path::{Path, PathBuf},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     task::{Context, Poll},
 };
 
@@ -234,6 +234,9 @@ pub trait Scope {
     /// A number that changes whenever any export does: what was resolved under it still holds while
     /// it is the same, if it was read before.
     fn epoch(&self) -> u64;
+
+    /// The place of that number, for an interpreter that looks at it again and again.
+    fn epochs(&self) -> Arc<AtomicU64>;
 
     /// What `name` stands for now, if anything.
     fn resolve(&self, name: &str) -> Option<Resolved>;

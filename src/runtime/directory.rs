@@ -23,7 +23,7 @@ pub(crate) struct Directory {
     /// What each context exports.
     owned: DashMap<ContextId, Owned>,
     /// Counts the changes of exports.
-    epoch: AtomicU64,
+    epoch: Arc<AtomicU64>,
     /// How many exports begin with each namespace (`net` of `net.connect`).
     namespaces: DashMap<String, usize>,
     /// How names and namespaces are written, by their form in capitals: how often each spelling is
@@ -106,7 +106,7 @@ impl Directory {
             exports: DashMap::new(),
             exposing: Mutex::default(),
             owned: DashMap::new(),
-            epoch: AtomicU64::new(0),
+            epoch: Arc::new(AtomicU64::new(0)),
             namespaces: DashMap::new(),
             spellings: DashMap::new(),
             natives: HashMap::with_capacity(natives.len()),
@@ -337,6 +337,11 @@ impl Directory {
     /// Counts the changes of exports. Read it before what is to be remembered under it.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Where that is counted.
+    pub(crate) fn epochs(&self) -> &Arc<AtomicU64> {
+        &self.epoch
     }
 
     /// What `name` stands for.

@@ -21,7 +21,7 @@ use std::{
     cell::Cell,
     path::{Path, PathBuf},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// calog as one interpreter sees it.
@@ -119,6 +119,10 @@ impl Scope for ContextScope {
 
     fn epoch(&self) -> u64 {
         self.address.shared.directory.epoch()
+    }
+
+    fn epochs(&self) -> Arc<AtomicU64> {
+        self.address.shared.directory.epochs().clone()
     }
 
     fn resolve(&self, name: &str) -> Option<Resolved> {

@@ -46,6 +46,7 @@ use std::{
     ffi::{CString, c_int, c_void},
     path::PathBuf,
     rc::Rc,
+    sync::{Arc, atomic::AtomicU64},
 };
 use threads::{Thread, Threads};
 use tokio::sync::Notify;
@@ -62,6 +63,8 @@ pub(super) struct State {
     heap: heap::Heap,
     /// When the table of functions by export name was begun: it holds while no export changes.
     proxies_epoch: Cell<u64>,
+    /// When it is now.
+    epoch: Arc<AtomicU64>,
     threads: Threads,
     scope: Rc<dyn Scope>,
     /// Three of the scope's answers: how large a value may be, whether no signal reminds a script
@@ -288,15 +291,11 @@ impl State {
         unsafe {
             match status {
                 LUA_OK if !call.job.wants_result() => *result = Ok(Value::Nil),
-                // Not with the others, which meet in a place of their own first.
+                // The most common type on its own: what may be any goes by way of another place.
                 LUA_OK if lua_isinteger(l, 2) != 0 => {
                     *result = Ok(Value::Int(lua_tointegerx(l, 2, std::ptr::null_mut())));
                 }
-                LUA_OK => {
-                    let (mut bytes_left, wrong) =
-                        (self.value_bytes, |error: Error| error.at("result"));
-                    *result = marshal::read_within(&mut bytes_left, self, l, 2, wrong);
-                }
+                LUA_OK => *result = marshal::read(self, l, 2).map_err(|error| error.at("result")),
                 status => *result = Err(failure::take(self, l, status, call)),
             }
         }

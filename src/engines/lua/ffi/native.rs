@@ -15,6 +15,7 @@ use std::{
     mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr, slice,
+    sync::atomic::Ordering::Acquire,
 };
 
 /// Registry key of the metatable that drops a [`Target`].
@@ -354,7 +355,8 @@ pub(super) unsafe fn refresh(l: L) {
     // arguments, and an idle thread is empty. Fields that exist may be set to nil while the table
     // is traversed, which allocates nothing.
     unsafe {
-        let (state, epoch) = (State::of(l), epoch(l));
+        let state = State::of(l);
+        let epoch = state.epoch.load(Acquire);
         if state.proxies_epoch.replace(epoch) == epoch {
             return;
         }
@@ -424,12 +426,6 @@ unsafe fn look_up(l: L) -> c_int {
         lua_rawset(l, 1);
         1
     }
-}
-
-/// What counts the changes of exports. Never raises.
-unsafe fn epoch(l: L) -> u64 {
-    // SAFETY: `l` is live.
-    unsafe { State::of(l) }.scope().epoch()
 }
 
 /// Looks up the full name, which is at index 3. Never raises.

@@ -62,7 +62,7 @@ impl State {
     /// # Errors
     /// `memory` if the limit is too small for a state.
     pub(in crate::engines::lua) fn open(scope: Rc<dyn Scope>) -> Result<Rc<Self>> {
-        let memory = scope.limits().memory_bytes;
+        let (memory, epoch) = (scope.limits().memory_bytes, scope.epochs());
         let state = Rc::new(Self {
             threads: Threads::default(),
             caller: scope.caller().clone(),
@@ -73,6 +73,7 @@ impl State {
             modules: Modules::default(),
             handles: Cell::new(0),
             proxies_epoch: Cell::new(0),
+            epoch,
             heap: Heap::new(),
         });
         // SAFETY: the heap lies in an `Rc`, which is never taken apart. Rule 4: new threads copy the main thread's extra space. `lua_pcall` protects what
