@@ -480,6 +480,7 @@ impl Native {
 
     /// The same for a caller that catches panics itself, also those of the operation, and tells
     /// [whose](Self::blame) an error is.
+    #[cfg_attr(not(feature = "lua"), allow(dead_code, reason = "Lua needs it"))]
     #[inline]
     pub(crate) fn run_into(
         &self,
