@@ -1,5 +1,5 @@
 use super::*;
-use std::{future::poll_fn, rc::Rc, task::Wake};
+use std::{future::poll_fn, mem, rc::Rc, task::Wake};
 
 fn poll<R, F>(fiber: &mut Fiber<R, F>) -> Poll<Result<R>> {
     Pin::new(fiber).poll(&mut Context::from_waker(Waker::noop()))
@@ -362,6 +362,10 @@ fn a_call_that_is_begun_takes_and_keeps_the_turn() {
         turn.begin(&mut Some(|| Ok("second")), cx, result).expect("the first keeps the turn");
     assert!(Pin::new(&mut second).poll(cx).is_pending());
     assert_eq!(Pin::new(&mut first).poll(cx), Poll::Ready(Ok("computes")));
+    // What there is nothing to run of ends, wherever it stands.
+    let nothing = &mut None::<fn() -> Result<&'static str>>;
+    assert!(turn.begin(nothing, cx, result).is_none());
+    assert_eq!(mem::replace(result, Ok("none")), Err(cancelled()));
     // Who waits comes before who is begun now.
     let third = turn.begin(&mut Some(|| Ok("third")), cx, result).expect("the second is next");
     drop(second);

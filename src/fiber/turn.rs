@@ -1,6 +1,6 @@
 //! Whose turn it is in one interpreter.
 
-use super::{Fiber, spawn};
+use super::{Fiber, cancelled, spawn};
 use crate::error::Result;
 use std::{
     cell::{Cell, RefCell},
@@ -61,7 +61,7 @@ impl Turn {
             turn.leave(id, begun.as_ref().is_some_and(Fiber::keeps_interpreter));
             begun?
         } else {
-            match job.take().map(spawn)? {
+            match job.take().ok_or_else(cancelled).and_then(spawn) {
                 Ok(fiber) => fiber,
                 Err(error) => {
                     turn.forget(id);
