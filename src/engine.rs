@@ -117,10 +117,10 @@ pub trait Interpreter {
     fn call(self: Rc<Self>, key: u64, args: Vec<Value>) -> LocalBoxFuture<'static, Result<Value>>;
 
     /// The same with its first poll: the runtime calls functions this way. Most calls end at once,
-    /// so an interpreter may see to it that only what waits needs a box. The arguments are taken out of
-    /// `args`, and how a call has ended goes into `result`: handed through all who take part, either
-    /// would be moved again and again right after it was written, and each time takes as long as dozens
-    /// of instructions.
+    /// so an interpreter may see to it that only what waits needs a box. The arguments are taken out
+    /// of `args`, and how a call has ended goes into `result`, which holds nil before: handed through
+    /// all who take part, either would be moved again and again right after it was written, and each
+    /// time takes as long as dozens of instructions.
     fn begin(
         self: Rc<Self>,
         key: u64,
