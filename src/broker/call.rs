@@ -170,7 +170,7 @@ impl<R: FromValue> Future for Call<R> {
             let began = match &mut new.work {
                 Ok(work) => {
                     has_bools = work.as_ref().is_none_or(Work::has_bools);
-                    Work::begin(work, new.wish, new.patient, &mut result)
+                    Work::begin(work, &new.wish, new.patient, &mut result)
                 }
                 Err(error) => {
                     result = Err(error.clone());
@@ -214,9 +214,9 @@ impl<R: FromValue> Future for Call<R> {
 
 /// The result as the caller wants it.
 #[inline]
-fn convert<R: FromValue>(result: Result<Value>, has_bools: bool) -> Result<R> {
-    let mut value = result?;
-    converted(has_bools, || R::take_from(&mut value)).map_err(|error| error.at("result"))
+fn convert<R: FromValue>(mut result: Result<Value>, has_bools: bool) -> Result<R> {
+    let Ok(value) = &mut result else { return result.and_then(R::from_value) };
+    converted(has_bools, || R::take_from(value)).map_err(|error| error.at("result"))
 }
 
 impl<R> Call<R> {

@@ -58,12 +58,14 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    fn enter(self, chain: &mut Chain) {
+    fn enter(&self, chain: &mut Chain) {
         if let Some(limit) = self.deadline {
             // One that no clock reaches is no limit.
             *chain = chain.until(Instant::now().checked_add(limit));
         }
-        chain.fidelity = self.fidelity.or(chain.fidelity);
+        if self.fidelity.is_some() {
+            chain.fidelity = self.fidelity;
+        }
     }
 }
 
@@ -124,7 +126,7 @@ impl Work {
     /// The work is taken out of `lent` if it goes on elsewhere: what ends at once is not moved first.
     pub(crate) fn begin(
         lent: &mut Option<Self>,
-        wish: Wish,
+        wish: &Wish,
         patient: bool,
         result: &mut Result<Value>,
     ) -> Began {
@@ -166,7 +168,7 @@ impl Work {
     /// The same, as a future that begins it.
     async fn run(self, wish: Wish, patient: bool) -> Result<Value> {
         let mut result = Ok(Value::Nil);
-        match Self::begin(&mut Some(self), wish, patient, &mut result) {
+        match Self::begin(&mut Some(self), &wish, patient, &mut result) {
             Began::Over => result,
             Began::Sent(answer) => answer.await,
             Began::Waits(call) => call.await,
