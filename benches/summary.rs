@@ -84,7 +84,9 @@ const ROWS: &[Row] = &[
         bench.against("kameo", 10, IN_FLIGHT)
     }),
     ("1,000 waits of 50 ms / bare tokio sleeps", 1.1, |_| {
-        Ok(compare(ours::waits(WAITS, WAIT), sleeps()))
+        let mlua = compare(bare::lua_waits(WAITS, WAIT), sleeps());
+        let found = compare(ours::waits(WAITS, WAIT), sleeps());
+        Ok(found.beside(line("mlua's call_async and async native", &mlua)))
     }),
     ("1,000 integers Lua -> Rust -> Lua / mlua's serde", 1.0, |_| {
         let list = "list = {} for i = 1, 1000 do list[i] = i end";

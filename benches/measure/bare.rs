@@ -11,9 +11,9 @@ use std::{
     pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 pub const LUA_INC: &str = "return function(x) return x + 1 end";
 
@@ -206,6 +206,31 @@ pub fn lua_async_native<F: Future<Output = i64> + 'static>(waits: fn() -> F) -> 
         let call = local.spawn_local(calls.call_async::<u64>(n));
         assert_eq!(local.block_on(&runtime, call).unwrap().unwrap(), n);
         start.elapsed()
+    })
+}
+
+/// So many calls of a Lua function at once that wait in mlua's async native, on one thread.
+pub fn lua_waits(count: u64, wait: Duration) -> Side {
+    let lua = Lua::new();
+    let sleep = move |_, ()| async move {
+        tokio::time::sleep(wait).await;
+        Ok(())
+    };
+    lua.globals().set("sleep", lua.create_async_function(sleep).unwrap()).unwrap();
+    let text = "return function(x) sleep() return x + 1 end";
+    let waits: Function = lua.load(text).eval().unwrap();
+    let (runtime, local) = (current_thread(), LocalSet::new());
+    Side::untimed(move |n| {
+        let _lua = &lua;
+        let all = || {
+            local.block_on(&runtime, async {
+                let mut calls = JoinSet::new();
+                (0..count).for_each(|x| drop(calls.spawn_local(waits.call_async::<u64>(x))));
+                let answers = calls.join_all().await.into_iter().map(Result::unwrap);
+                assert_eq!(answers.sum::<u64>(), (1..=count).sum::<u64>());
+            });
+        };
+        timed(|| (0..n).for_each(|_| all()))
     })
 }
 
